@@ -1,0 +1,145 @@
+package lead
+
+import "math"
+
+// Never is the due time of a timer that is not armed.
+const Never = int64(math.MaxInt64)
+
+// RuleSetID names a rule set: the first 8 bytes of its content hash, big endian. 0 is no rule set.
+type RuleSetID uint64
+
+// Lead is everything kept about one lead. Slots are indexes into the rule set named by Rules;
+// package rules owns their meaning. Slices that are marked sparse hold only slots with something to
+// remember, in ascending slot order.
+//
+// A Lead reachable by readers is immutable: the engine clones it before the first change in an epoch.
+type Lead struct {
+	// ID is the lead id: the routing id it was created for. Never empty.
+	ID string
+	// Epoch is the shard epoch in which this version was made. Set by the engine only.
+	Epoch uint64
+	// Incarnation counts how often a lead of this id was created anew; part of output ids.
+	Incarnation uint32
+	// Seq counts the outputs this incarnation has put out; part of output ids.
+	Seq uint64
+	// Rules is the rule set whose slots the fields below follow.
+	Rules RuleSetID
+
+	// Clock is the latest of: event times applied, timers that did something. It never goes back.
+	Clock int64
+	// FirstSeen and LastSeen are the earliest and latest event time of any event applied.
+	FirstSeen, LastSeen int64
+	// LastActive is the latest time of a track, page or screen event; FirstSeen until there is one.
+	LastActive int64
+	// Events counts applied events, duplicates not included.
+	Events int64
+	// UserID is the latest userId seen, "" while the lead is anonymous.
+	UserID string
+	// Zone is the IANA name from context.timezone, "" when never given.
+	Zone string
+
+	// Stage is a slot in the rule set's stages; StageSince is when it was entered.
+	Stage      uint16
+	StageSince int64
+
+	// Due is the armed timer: no later than the first millisecond at which time alone can change
+	// something. Never when nothing is armed.
+	Due int64
+
+	// Scores holds one entry for every score of the rule set, by slot.
+	Scores []Score
+	// Lines is sparse: what limits, once and inactivity remember.
+	Lines []Line
+	// Signals is sparse: the windows of the signals that conditions read.
+	Signals []Signal
+	// Edges holds one entry for every hand-off (and trigger) of the rule set, by slot.
+	Edges []Edge
+	// Traits are sorted by name; only those that rules read are kept.
+	Traits []Trait
+	// Recent is the ring of the newest message hashes; RecentNext is where the next one goes once it is full.
+	Recent     []uint64
+	RecentNext int
+	// Ledger holds the newest contributions, oldest first.
+	Ledger []Contribution
+}
+
+// Score is the stored value of one score: Value at time At. Reads decay it from At to the time asked
+// for; only additions and merges re-anchor it.
+type Score struct {
+	Value float64
+	At    int64
+	// Remainder is what contributions pushed out of the ledger still add, as of RemainderAt.
+	Remainder   float64
+	RemainderAt int64
+}
+
+// Line is what a score line remembers.
+type Line struct {
+	Slot uint16
+	// Key tells the values of a `by:` expression apart: HashID of the value, 0 without `by:`.
+	Key uint64
+	// Fired is the time of the last inactivity firing, or of the contribution that `once` let through; 0 if none.
+	Fired int64
+	// Counted are the times of the newest counted contributions, ascending.
+	Counted []int64
+	// Points are the points of Counted, kept only by lines with a points limit.
+	Points []float64
+}
+
+// Signal is the window of one signal.
+type Signal struct {
+	Slot uint16
+	// Last is the latest time of the signal.
+	Last int64
+	// Entries are the newest entries in (Time, Message) order.
+	Entries []Entry
+	// Buckets hold entries pushed out of Entries, ascending by time.
+	Buckets []Bucket
+}
+
+// Entry is one occurrence of a signal.
+type Entry struct {
+	Time    int64
+	Message uint64
+	// Value is the field that sum, first or last reads; unused otherwise.
+	Value float64
+}
+
+// Bucket counts entries pushed out of a window: all are taken to have the time of the newest.
+type Bucket struct {
+	Newest int64
+	Count  int64
+	Sum    float64
+}
+
+// Edge is the memory of a rising-edge rule.
+type Edge struct {
+	// On is the condition's value when it was last evaluated.
+	On bool
+	// Until is when the cooldown ends; 0 if it never fired.
+	Until int64
+}
+
+// Trait is one trait of a lead with the event that set it; the greater (Time, Message) wins.
+// A Null value is kept as a tombstone, so that an older event cannot bring the trait back.
+type Trait struct {
+	Name    string
+	Value   Value
+	Time    int64
+	Message uint64
+}
+
+// Contribution is one entry of the ledger.
+type Contribution struct {
+	// Message is the hash of the message that made it; 0 for timers and messages without id.
+	Message uint64
+	// Time is the event time (or due time) the points count from.
+	Time int64
+	// Points are what it changed the score by at Time, after clipping.
+	Points float64
+	// Score and Line are slots; Signal is a slot, or NoSlot for a line without signal.
+	Score, Line, Signal uint16
+}
+
+// NoSlot marks an absent slot.
+const NoSlot = uint16(math.MaxUint16)

@@ -1,0 +1,67 @@
+package lead
+
+// Kind is the kind of an output.
+type Kind uint8
+
+// The kinds of outputs. The zero Kind is invalid.
+const (
+	StageChanged Kind = iota + 1
+	HandOff
+)
+
+// String returns the name used in the record's "type" field.
+func (k Kind) String() string {
+	switch k {
+	case StageChanged:
+		return "stage.changed"
+	case HandOff:
+		return "handoff"
+	}
+	return ""
+}
+
+// Output is one thing the engine says to the world about a lead. It owns its memory.
+type Output struct {
+	Kind Kind
+	// ID is deterministic: OutputID of lead, incarnation and counter.
+	ID string
+	// Lead is the lead id; UserID its latest userId, "" while anonymous.
+	Lead   string
+	UserID string
+	// At is the lead's clock when it happened: for a timer the exact due time, however late the machine was.
+	At int64
+	// Event is the messageId that did it, or the timer's kind ("timer:crossing", "timer:inactivity", ...).
+	Event string
+	// RuleSet is the version of the rule set that decided it.
+	RuleSet string
+
+	// From, To, Reason, EnteredAt and InStage (ms) are set for stage changes; To is the present stage for hand-offs.
+	From, To, Reason string
+	EnteredAt        int64
+	InStage          int64
+
+	// Name, Team and AcceptWithin (ms, 0 none) are set for hand-offs.
+	Name, Team   string
+	AcceptWithin int64
+
+	// Scores are the values at At, in the rule set's order. Grades are those of scores that have them.
+	Scores []NamedScore
+	// Top are contributions by present value: the top 5 for a stage change, all in the ledger that
+	// still count for a hand-off (at most 64).
+	Top []NamedContribution
+}
+
+// NamedScore is a score's value, and its grade where it has one.
+type NamedScore struct {
+	Name  string
+	Value float64
+	Grade string
+}
+
+// NamedContribution is a ledger entry in the rule set's words.
+type NamedContribution struct {
+	Score, Line, Signal string
+	// Time is the event time; Points what it added then; Now what is left of it at the output's At.
+	Time        int64
+	Points, Now float64
+}
