@@ -1,0 +1,90 @@
+# The menu. Plain `make` lists it; .ci/run runs these targets and no others.
+
+# Where tools built for this checkout live. Nothing is installed outside of it.
+TOOLS := $(CURDIR)/.cache/bin
+
+# One version for everybody: a newer linter finds new things, so it is raised in a commit of its own.
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+
+# Costly self-checks, ours and those of the store below, are compiled in by this tag.
+TAGS := invariants
+
+# In CI every test is named, so that they can be counted; at a desk one line a package is enough.
+TESTFLAGS ?= $(if $(CI),-v)
+
+# PKG, RUN and FUZZTIME narrow a target down: make test PKG=./rules RUN=TestDecay
+PKG ?= ./...
+RUN ?= .
+FUZZTIME ?= 30s
+BENCHTIME ?= 1s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race lint vet fmt fuzz bench golden generate tree-clean ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+build: ## build bin/leadstream
+	go build -o bin/leadstream ./cmd/leadstream
+
+demo: build ## run the engine on a shipped sample with a built-in broker; Ctrl-C ends it
+	./bin/leadstream demo
+
+test: broker-tools ## run every test, those against a real Kafka broker included
+	go test -tags $(TAGS) -timeout 20m -run '$(RUN)' $(TESTFLAGS) $(PKG)
+
+race: ## run the tests under the race detector, the long ones shortened
+	go test -race -short -tags $(TAGS) -timeout 20m -run '$(RUN)' $(TESTFLAGS) $(PKG)
+
+vet: ## go vet, with and without the self-checks compiled in
+	go vet ./...
+	go vet -tags $(TAGS) ./...
+
+lint: $(GOLANGCI) ## check style, import arrows and house rules (.golangci.yml)
+	$(GOLANGCI) run
+
+fmt: ## format the code
+	gofmt -w $$(go list -f '{{.Dir}}' ./...)
+
+fuzz: ## run every fuzz target for FUZZTIME each (default 30s)
+	@set -e; for p in $$(go list ./...); do \
+	  for f in $$(go test -tags $(TAGS) -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "$$p $$f"; go test -tags $(TAGS) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+	  done; \
+	done
+
+bench: broker-tools ## measure: micro-benchmarks, then events/s against a real broker
+	go test -run '^$$' -bench '$(RUN)' -benchmem -benchtime $(BENCHTIME) -timeout 60m $(PKG)
+
+golden: ## rewrite the expected files under testdata; review the diff like code
+	go test -tags $(TAGS) -run 'Golden|Script' ./engine/... ./rules/... -args -rewrite
+
+generate: ## rewrite generated files
+	go generate ./...
+
+tree-clean: ## fail if a target above changed a file that is under version control
+	@git() { command git -c safe.directory='*' "$$@"; }; \
+	if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then \
+	  changed=$$(git status --porcelain); \
+	  if [ -n "$$changed" ]; then printf 'the tree is not clean:\n%s\n' "$$changed"; git diff | head -200; exit 1; fi; \
+	else echo 'not a git checkout: nothing to compare'; fi
+
+ci: ## what CI runs: lint, vet, generate, test, race, tree-clean
+	.ci/run
+
+clean: ## remove what was built; fetched tools and jars stay in .cache
+	rm -rf bin dist
+
+.PHONY: broker-tools
+broker-tools:
+	@for tool in java mvn; do command -v $$tool >/dev/null 2>&1 || { \
+	  echo "$$tool is missing: tests against a real Kafka broker are skipped, all others run."; \
+	  echo "  Debian, Ubuntu: apt-get install openjdk-17-jre-headless maven    macOS: brew install openjdk@17 maven"; \
+	}; done
+
+# Built through the Go module proxy, like every other dependency; not a requirement of this module,
+# so its own dependencies never meet ours.
+$(GOLANGCI):
+	GOBIN=$(TOOLS) GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(TOOLS)/golangci-lint $@
