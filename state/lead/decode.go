@@ -1,0 +1,224 @@
+package lead
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// Decode sets l to the lead in src, which may be anything: what AppendEncode didn't write is refused with
+// an error that is ErrMalformed or ErrNewerSchema and names the field, never its contents. l keeps
+// nothing of src. The memory of l's slices is reused, as by CloneInto; after an error l is unusable but
+// may be decoded into again.
+func Decode(src []byte, l *Lead) error {
+	d := decoder{b: src}
+	d.header()
+	l.Epoch = d.uint("epoch")
+	l.Due = d.due()
+	l.Clock = d.int("clock")
+	d.clock = l.Clock
+	l.ID = d.str("id", l.ID)
+	l.Incarnation = uint32(d.uintTo("incarnation", math.MaxUint32))
+	l.Seq = d.uint("seq")
+	l.Rules = RuleSetID(d.uint("rules"))
+	l.FirstSeen = d.time("first seen")
+	l.LastSeen = d.time("last seen")
+	l.LastActive = d.time("last active")
+	l.Events = d.int("events")
+	l.UserID = d.str("user id", l.UserID)
+	l.Zone = d.str("zone", l.Zone)
+	l.Stage = d.uint16("stage")
+	l.StageSince = d.time("stage since")
+	l.Scores = d.scores(l.Scores)
+	l.Lines = d.lines(l.Lines)
+	l.Signals = d.signals(l.Signals)
+	l.Edges = d.edges(l.Edges)
+	l.Traits = d.traits(l.Traits)
+	l.Recent = d.hashes(l.Recent)
+	l.RecentNext = int(d.uintTo("recent next", math.MaxInt32))
+	l.Ledger = d.ledger(l.Ledger)
+	if d.err == nil && d.i != len(src) {
+		d.fail("end", "more bytes follow")
+	}
+	if d.err != nil {
+		return d.err
+	}
+	if err := l.check(); err != nil {
+		return fmt.Errorf("decoding lead: %w: %w", ErrMalformed, err)
+	}
+	return nil
+}
+
+// EncodedEpoch returns the Epoch of the encoded lead in src, without looking at what follows it.
+func EncodedEpoch(src []byte) (uint64, error) {
+	d := decoder{b: src}
+	d.header()
+	epoch := d.uint("epoch")
+	return epoch, d.err
+}
+
+// EncodedDue returns the Due of the encoded lead in src, without looking at what follows it.
+func EncodedDue(src []byte) (int64, error) {
+	d := decoder{b: src}
+	d.header()
+	d.uint("epoch")
+	due := d.due()
+	return due, d.err
+}
+
+// decoder reads msgpack values of b in their shortest form. The first error sticks: after it every
+// method returns zero, so that callers check once.
+type decoder struct {
+	b     []byte
+	i     int
+	clock int64
+	err   error
+}
+
+func (d *decoder) header() {
+	n := d.array("lead", 1)
+	version := d.uint("schema version")
+	switch {
+	case d.err != nil:
+	case version > SchemaVersion:
+		d.err = fmt.Errorf("decoding lead: %w: schema %d, this program knows up to %d", ErrNewerSchema, version, SchemaVersion)
+	case version == 0:
+		d.fail("schema version", "is 0")
+	case n != leadFields:
+		d.fail("lead", "has another number of fields than its schema")
+	}
+}
+
+func (d *decoder) due() int64 {
+	if d.peek() == codeNil {
+		d.i++
+		return Never
+	}
+	due := d.int("due")
+	if due == Never {
+		d.fail("due", "is not in its shortest form")
+	}
+	return due
+}
+
+func (d *decoder) scores(s []Score) []Score {
+	s = alloc(s, d.array("scores", scoreFields))
+	for i := range s {
+		s[i] = Score{
+			Value:       d.float("score value"),
+			At:          d.time("score at"),
+			Remainder:   d.float("score remainder"),
+			RemainderAt: d.time("score remainder at"),
+		}
+	}
+	return s
+}
+
+func (d *decoder) lines(s []Line) []Line {
+	s = resize(s, d.array("lines", lineFields))
+	for i := range s {
+		l := &s[i]
+		l.Slot = d.uint16("line slot")
+		l.Key = d.uint("line key")
+		l.Fired = d.time("line fired")
+		l.Counted = alloc(l.Counted, d.array("line counted", 1))
+		for j := range l.Counted {
+			l.Counted[j] = d.time("line counted")
+		}
+		l.Points = alloc(l.Points, d.array("line points", 1))
+		for j := range l.Points {
+			l.Points[j] = d.float("line points")
+		}
+	}
+	return s
+}
+
+func (d *decoder) signals(s []Signal) []Signal {
+	s = resize(s, d.array("signals", signalFields))
+	for i := range s {
+		g := &s[i]
+		g.Slot = d.uint16("signal slot")
+		g.Last = d.time("signal last")
+		g.Entries = alloc(g.Entries, d.array("signal entries", entryFields))
+		for j := range g.Entries {
+			g.Entries[j] = Entry{Time: d.time("entry time"), Message: d.uint("entry message"), Value: d.float("entry value")}
+		}
+		g.Buckets = alloc(g.Buckets, d.array("signal buckets", bucketFields))
+		for j := range g.Buckets {
+			g.Buckets[j] = Bucket{Newest: d.time("bucket newest"), Count: d.int("bucket count"), Sum: d.float("bucket sum")}
+		}
+	}
+	return s
+}
+
+func (d *decoder) edges(s []Edge) []Edge {
+	s = alloc(s, d.array("edges", edgeFields))
+	for i := range s {
+		s[i] = Edge{On: d.bool("edge on"), Until: d.time("edge until")}
+	}
+	return s
+}
+
+func (d *decoder) traits(s []Trait) []Trait {
+	s = resize(s, d.array("traits", traitFields))
+	for i := range s {
+		s[i].Name = d.str("trait name", s[i].Name)
+		s[i].Value.Kind = ValueKind(d.uintTo("trait kind", uint64(Map)))
+		// Not into the old text's memory: clones share it.
+		s[i].Value.Text = append([]byte(nil), d.raw("trait text")...)
+		s[i].Time = d.time("trait time")
+		s[i].Message = d.uint("trait message")
+	}
+	return s
+}
+
+func (d *decoder) ledger(s []Contribution) []Contribution {
+	s = alloc(s, d.array("ledger", contributionFields))
+	for i := range s {
+		s[i] = Contribution{
+			Message: d.uint("contribution message"),
+			Time:    d.time("contribution time"),
+			Points:  d.float("contribution points"),
+			Score:   d.uint16("contribution score"),
+			Line:    d.uint16("contribution line"),
+			Signal:  d.uint16("contribution signal"),
+		}
+	}
+	return s
+}
+
+func (d *decoder) hashes(s []uint64) []uint64 {
+	const field = "recent"
+	var n uint64
+	switch code := d.byte(field); {
+	case d.err != nil || code == codeNil:
+		return s[:0]
+	case code == codeBin8:
+		n = d.wide(field, 1, 8) // The shortest non-empty one holds one hash.
+	case code == codeBin16:
+		n = d.wide(field, 2, math.MaxUint8+1)
+	case code == codeBin32:
+		n = d.wide(field, 4, math.MaxUint16+1)
+	default:
+		d.fail(field, "is no byte string")
+	}
+	b := d.take(field, n)
+	if len(b)%8 != 0 {
+		d.fail(field, "has a part of a hash")
+		return s[:0]
+	}
+	s = alloc(s, len(b)/8)
+	for i := range s {
+		s[i] = binary.BigEndian.Uint64(b[i*8:])
+	}
+	return s
+}
+
+// alloc returns s with length n; its elements are then overwritten. n comes from array or take, which
+// have checked that that many elements can be in the input.
+func alloc[T any](s []T, n int) []T {
+	if n > cap(s) {
+		return make([]T, n)
+	}
+	return s[:n]
+}

@@ -1,0 +1,86 @@
+package lead
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var writeGolden = flag.Bool("write-golden", false, "write the golden lead of the present schema version, if there is none yet")
+
+// goldenV1 is the lead in testdata/lead_v1.hex. The file is what leadstream wrote when schema 1 was the
+// newest: it is never written again, and fields that came later are zero in it.
+func goldenV1() *Lead {
+	const at = 1_795_000_000_000
+	return &Lead{
+		ID: "u-1001", Epoch: 421_337, Incarnation: 2, Seq: 17, Rules: 0xfeed_face_cafe_beef,
+		Clock: at, FirstSeen: at - 86_400_000*40, LastSeen: at, LastActive: at - 1500, Events: 93,
+		UserID: "u-1001", Zone: "Europe/Berlin", Stage: 3, StageSince: at - 3_600_000, Due: at + 987_654_321,
+		Scores: []Score{{Value: 73.125, At: at, Remainder: 4.0625, RemainderAt: at - 86_400_000}, {Value: -5, At: at - 1}},
+		Lines: []Line{
+			{Slot: 1, Key: 0x0123_4567_89ab_cdef, Fired: at - 60_000, Counted: []int64{at - 120_000, at - 60_000}, Points: []float64{5, 2.5}},
+			{Slot: 4, Counted: []int64{at}},
+		},
+		Signals: []Signal{{
+			Slot: 2, Last: at,
+			Entries: []Entry{{Time: at - 9, Message: 77, Value: 1}, {Time: at, Message: 0xffff_ffff_ffff_ffff, Value: 1999.99}},
+			Buckets: []Bucket{{Newest: at - 7*86_400_000, Count: 40, Sum: 812.5}},
+		}},
+		Edges:      []Edge{{On: true, Until: at + 30*86_400_000}, {}},
+		Traits:     []Trait{{Name: "plan", Value: Value{Kind: String, Text: []byte(`"pro"`)}, Time: at - 5, Message: 9}},
+		Recent:     []uint64{1, 0xdead_beef_dead_beef, 3},
+		RecentNext: 1,
+		Ledger:     []Contribution{{Message: 77, Time: at - 9, Points: 10, Line: 1, Signal: 2}, {Time: at, Points: -0.5, Score: 1, Line: 4, Signal: NoSlot}},
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for file, want := range map[string]*Lead{"testdata/lead_v1.hex": goldenV1()} {
+		if *writeGolden {
+			writeOnce(t, file, want)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enc, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := new(Lead)
+		if err := Decode(enc, got); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", file, got, want)
+		}
+		if strings.HasSuffix(file, "_v1.hex") && SchemaVersion == 1 && !bytes.Equal(AppendEncode(nil, want), enc) {
+			t.Errorf("%s: encoded differently now, without a new schema version:\n%x", file, AppendEncode(nil, want))
+		}
+	}
+}
+
+func writeOnce(t *testing.T, file string, l *Lead) {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := hex.EncodeToString(AppendEncode(nil, l))
+	for len(text) > 64 {
+		_, err = f.WriteString(text[:64] + "\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = text[64:]
+	}
+	if _, err := f.WriteString(text + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
