@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// Leads answers for single leads. Calls may overlap.
+type Leads interface {
+	// Lead returns the lead as it is at the time at (ms): scores are decayed to it, and where the lead's
+	// own clock is later, that one counts (AsOf says which). ErrNotFound: there is no such lead.
+	// ErrNotOwned, perhaps as an *ElsewhereError: another process has it.
+	Lead(ctx context.Context, id string, at int64) (*LeadView, error)
+}
+
+// Engine tells how the process is doing. Calls may overlap and never block on the engine's work.
+type Engine interface {
+	// Ready reports whether every shard that this process owns is live; if not, why says what is missing.
+	Ready() (ok bool, why string)
+	// Status describes the process.
+	Status() StatusView
+}
+
+// Time is an instant in ms since the Unix epoch, written as RFC 3339 in UTC with milliseconds.
+type Time int64
+
+// MarshalJSON writes the time as a string.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return strconv.AppendQuote(nil, t.String()), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (t *Time) UnmarshalJSON(text []byte) error {
+	s, err := strconv.Unquote(string(text))
+	if err != nil {
+		return err
+	}
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return err
+	}
+	*t = Time(at.UnixMilli())
+	return nil
+}
+
+// String returns the time as it is written in JSON.
+func (t Time) String() string {
+	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// LeadView is the answer to GET /v1/leads/{id}.
+type LeadView struct {
+	// ID is the lead id; UserID its latest userId, "" while it is anonymous.
+	ID     string `json:"id"`
+	UserID string `json:"user_id,omitempty"`
+	// Stage is the present stage, StageSince when it was entered.
+	Stage      string `json:"stage"`
+	StageSince Time   `json:"stage_since"`
+	// AsOf is the time that Scores, Grades and the ledger's Now are for.
+	AsOf Time `json:"as_of"`
+	// Scores are the values at AsOf; Grades are those of the scores that have them.
+	Scores map[string]float64 `json:"scores"`
+	Grades map[string]string  `json:"grades"`
+	// NextChangeAt is when time alone next may change something, null if never.
+	NextChangeAt *Time `json:"next_change_at"`
+	FirstSeen    Time  `json:"first_seen"`
+	LastSeen     Time  `json:"last_seen"`
+	// Events counts the events applied to the lead, duplicates left out.
+	Events int64 `json:"events"`
+	// Shard is the lead's shard, RuleSet the version of the rules that its scores follow.
+	Shard   int32  `json:"shard"`
+	RuleSet string `json:"rule_set"`
+	// Ledger lists the contributions still known, newest first, at most 64; what older ones still add
+	// is one entry per score with the line "older".
+	Ledger []Contribution `json:"ledger"`
+}
+
+// Contribution is one entry of a lead's ledger.
+type Contribution struct {
+	Score  string `json:"score"`
+	Line   string `json:"line"`
+	Signal string `json:"signal,omitempty"`
+	// Time is the event's (or the timer's) time; Points what it changed the score by then; Now what is
+	// left of it.
+	Time   Time    `json:"time"`
+	Points float64 `json:"points"`
+	Now    float64 `json:"now"`
+}
+
+// StatusView is the answer to GET /v1/status.
+type StatusView struct {
+	App      string `json:"app"`
+	Instance string `json:"instance"`
+	Version  string `json:"version"`
+	RuleSet  string `json:"rule_set"`
+	// Started is when the process began.
+	Started Time `json:"started"`
+	Ready   bool `json:"ready"`
+	// Shards are those this process owns, ascending.
+	Shards []ShardView `json:"shards"`
+	// Sources are the configured source topics, in the order of the configuration.
+	Sources []SourceView `json:"sources,omitempty"`
+	// Details are the engine's further figures by name.
+	Details map[string]any `json:"details,omitempty"`
+}
+
+// ShardView describes one owned shard.
+type ShardView struct {
+	Shard int32  `json:"shard"`
+	State string `json:"state"`
+	// Epoch is the last committed one; Redo the one that recovery would begin after.
+	Epoch uint64 `json:"epoch"`
+	Redo  uint64 `json:"redo"`
+	// Tick is how far the shard's time has come, null before its first input.
+	Tick *Time `json:"tick"`
+	// Leads are those in memory; Dirty those not yet checkpointed; Lag records not yet read.
+	Leads int64 `json:"leads"`
+	Dirty int64 `json:"dirty"`
+	Lag   int64 `json:"lag"`
+}
+
+// SourceView describes one source topic.
+type SourceView struct {
+	Name    string `json:"name"`
+	Topic   string `json:"topic"`
+	History bool   `json:"history"`
+	Lag     int64  `json:"lag"`
+}
