@@ -1,0 +1,149 @@
+package rules
+
+import (
+	"math"
+
+	"leadstream/state/lead"
+)
+
+// This file answers, for a sum of exponentials that is compared with a constant: is it so now, and which
+// is the first integer millisecond at which that is no longer so?
+//
+// The answer is about the doubles that sumAt returns, rounding included, not about an ideal curve. Two
+// facts make that possible without looking at every millisecond. First, every single term is monotone in
+// time, bit for bit (see exp2Fraction), and adding doubles is monotone in each summand. So the largest
+// and smallest values of the terms on [a, b], summed in the same order, enclose every sumAt in [a, b].
+// Second, between two points the ideal curve can be enclosed by its slopes, which is far narrower, and
+// sumAt is within a known distance of the ideal curve.
+
+// expTerm is one summand: V at time At, halved every H ms. H = 0 is a constant.
+type expTerm struct {
+	V     float64
+	At, H int64
+}
+
+// maxTerms is how many different half-lives one sum may have; a rule set with a derived score of more is
+// refused when it is loaded.
+const maxTerms = 16
+
+// maxSteps bounds the work of one search: that many intervals are looked at, each for at most
+// 2 * maxTerms exponentials. Real rule sets need some dozens; only curves that keep within rounding of
+// the constant for many seconds could need more.
+const maxSteps = 2048
+
+// noDoubleMoves is the number of half-lives after which nothing is left of any double: 2^1024 down to 2^-1075.
+const noDoubleMoves = 2100
+
+// sumAt returns the sum of terms at time t. Terms of one half-life are first added up at the latest of
+// their anchors, in their order; then the decaying ones are added in order of first appearance, then the
+// constant. Whoever shows a derived score or compares it must use this very function, so that all see
+// the same bits. The result is always finite.
+func sumAt(terms []expTerm, t int64) float64 {
+	if len(terms) == 1 {
+		return decayHalfLife(terms[0].V, terms[0].At, t, terms[0].H)
+	}
+	var s expSum
+	s.gather(terms)
+	return s.at(t)
+}
+
+// crossing tells whether `sum op c` holds at time at, and the first ms after at at which that is no longer
+// so, lead.Never if time alone does not change it.
+//
+// The search ends where no double moves any more, 2,100 half-lives of the longest lived term after its
+// anchor; the truth there stays. Should maxSteps not be enough, until is an earlier ms, still after at, up
+// to which the truth is proven not to change: a timer there changes nothing and asks again.
+//
+// There may be any number of terms but at most maxTerms different half-lives. It allocates nothing.
+func crossing(terms []expTerm, c float64, op cmpOp, at int64) (holds bool, until int64) {
+	var s expSum
+	s.gather(terms)
+	switch s.n {
+	case 0:
+		return op.holds(s.k, c), lead.Never
+	case 1:
+		return s.crossOne(c, op, at)
+	}
+	return s.crossMany(c, op, at)
+}
+
+// crossingClamped is crossing for a sum that is clamped to [lo, hi] when read.
+func crossingClamped(terms []expTerm, lo, hi, c float64, op cmpOp, at int64) (holds bool, until int64) {
+	op, c, decided := op.clamped(c, lo, hi)
+	if decided {
+		return op == opAlways, lead.Never
+	}
+	return crossing(terms, c, op, at)
+}
+
+// expSum is a sum in the form that is evaluated: at most one term for each half-life, and a constant.
+type expSum struct {
+	n int
+	k float64
+	t [maxTerms]expTerm
+}
+
+// gather fills s. Equal half-lives are joined because terms that cancel would else leave a rest that
+// changes its sign with every rounding.
+func (s *expSum) gather(terms []expTerm) {
+	for i := range terms {
+		x := &terms[i]
+		if x.H <= 0 {
+			s.k = finite(s.k + x.V)
+			continue
+		}
+		j := 0
+		for j < s.n && s.t[j].H != x.H {
+			j++
+		}
+		if j == s.n {
+			if j == maxTerms {
+				panic("bug: a sum of more than 16 half-lives was not refused when it was loaded")
+			}
+			s.t[j] = *x
+			s.n++
+			continue
+		}
+		y := &s.t[j]
+		at := max(x.At, y.At)
+		y.V = finite(decayHalfLife(y.V, y.At, at, y.H) + decayHalfLife(x.V, x.At, at, x.H))
+		y.At = at
+	}
+}
+
+// at returns the sum at time t.
+func (s *expSum) at(t int64) float64 {
+	v := 0.0
+	for i := range s.n {
+		x := &s.t[i]
+		v += decayHalfLife(x.V, x.At, t, x.H)
+	}
+	return finite(v + s.k)
+}
+
+// end returns a time from which on no term moves.
+func (s *expSum) end() int64 {
+	end := int64(math.MinInt64)
+	for i := range s.n {
+		x := &s.t[i]
+		span := int64(math.MaxInt64)
+		if x.H < math.MaxInt64/noDoubleMoves {
+			span = noDoubleMoves * x.H
+		}
+		end = max(end, addSpan(x.At, span))
+	}
+	return end
+}
+
+// addSpan returns t+d for d >= 0, at most the last ms before lead.Never.
+func addSpan(t, d int64) int64 {
+	if t > lead.Never-1-d {
+		return lead.Never - 1
+	}
+	return t + d
+}
+
+// finite limits an overflow to the largest double.
+func finite(v float64) float64 {
+	return clip(v, -math.MaxFloat64, math.MaxFloat64)
+}
