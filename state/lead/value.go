@@ -52,6 +52,11 @@ func valueOf(text []byte) Value {
 	return Value{Kind: kind, Text: text}
 }
 
+// StringValue returns the String with that content.
+func StringValue(s string) Value {
+	return Value{Kind: String, Text: appendQuoted(nil, s)}
+}
+
 // Float returns a Number as a double. It is false for other kinds and for numbers beyond the range of
 // doubles; those too small become 0.
 func (v Value) Float() (float64, bool) {
