@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
-	"unsafe"
 )
 
 // ValueKind tells what JSON type a Value has.
@@ -77,7 +76,7 @@ func (v Value) Float() (float64, bool) {
 			return float64(sum), true
 		}
 	}
-	f, err := strconv.ParseFloat(alias(v.Text), 64)
+	f, err := strconv.ParseFloat(string(v.Text), 64) // copied to the stack when it is short
 	return f, err == nil
 }
 
@@ -96,7 +95,7 @@ func (v Value) Str() string {
 	if plain(raw) {
 		return string(raw)
 	}
-	return alias(appendUnescaped(make([]byte, 0, len(raw)+2), raw))
+	return string(appendUnescaped(nil, raw))
 }
 
 // Bytes is Str as bytes, nil for other kinds: it aliases the text when there is nothing to unescape or
@@ -219,10 +218,20 @@ func (o Object) Get(key string) Value {
 }
 
 // Each calls fn for each member in the order of the text until fn returns false. A name that is there
-// more than once is visited each time; the last one counts. key and value alias the object's text.
+// more than once is visited each time; the last one counts. value aliases the object's text, key does not.
 func (o Object) Each(fn func(key string, v Value) bool) {
 	o.each(func(raw []byte, escaped bool, v Value) bool {
 		return fn(nameOf(raw, escaped), v)
+	})
+}
+
+// EachBytes is Each without a copy of the name: it aliases the object's text where nothing is escaped.
+func (o Object) EachBytes(fn func(key []byte, v Value) bool) {
+	o.each(func(raw []byte, escaped bool, v Value) bool {
+		if escaped {
+			raw = appendUnescaped(nil, raw)
+		}
+		return fn(raw, v)
 	})
 }
 
@@ -242,9 +251,9 @@ func (o Object) each(fn func(raw []byte, escaped bool, v Value) bool) {
 
 func nameOf(raw []byte, escaped bool) string {
 	if escaped {
-		raw = appendUnescaped(make([]byte, 0, len(raw)+2), raw)
+		raw = appendUnescaped(nil, raw)
 	}
-	return alias(raw)
+	return string(raw)
 }
 
 // skipValue returns the end of the validated value that starts at i. On text that is not valid it
@@ -305,6 +314,3 @@ func skipString(text []byte, i int) int {
 	}
 	return len(text)
 }
-
-// alias returns b as a string without copying. b must not change while the string is used.
-func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

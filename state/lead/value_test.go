@@ -3,6 +3,7 @@ package lead
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -72,6 +73,28 @@ func TestEachStops(t *testing.T) {
 	}
 }
 
+func TestEachBytes(t *testing.T) {
+	o := value(t, `{"a":1,"\u0062":2,"a":3}`).Object()
+	var got []string
+	o.EachBytes(func(key []byte, v Value) bool {
+		got = append(got, string(key)+"="+string(v.Text))
+		return true
+	})
+	if want := []string{"a=1", "b=2", "a=3"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	plain := value(t, `{"a":1,"b":2.25}`).Object()
+	n := testing.AllocsPerRun(100, func() {
+		plain.EachBytes(func(key []byte, v Value) bool {
+			_, ok := v.Float()
+			return ok && len(key) == 1
+		})
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestEqual(t *testing.T) {
 	for _, test := range []struct {
 		a, b string
@@ -123,6 +146,7 @@ func FuzzUncheckedText(f *testing.F) {
 		}
 		Object(text).Get(key)
 		Object(text).Each(func(string, Value) bool { return true })
+		Object(text).EachBytes(func([]byte, Value) bool { return true })
 	})
 }
 
