@@ -79,8 +79,8 @@ func FuzzParseTime(f *testing.F) {
 				continue
 			}
 			known = true
-			// time.Parse takes one-digit hours and offsets with 24 hours or 60 minutes; ISO 8601 does not.
-			if len(s) > 12 && s[12] == ':' || !ok && len(s) > 12 && (strings.Contains(s[12:], "24") || strings.HasSuffix(s, "60")) {
+			// time.Parse takes one-digit hours, spaces before them, and offsets with 24 hours or 60 minutes; ISO 8601 does not.
+			if len(s) > 12 && (s[12] == ':' || s[11] == ' ') || !ok && len(s) > 12 && (strings.Contains(s[12:], "24") || strings.HasSuffix(s, "60")) {
 				continue
 			}
 			if !ok || got != want.UnixMilli() {
