@@ -13,6 +13,7 @@ const (
 	TopicTransitions
 	TopicHandoffs
 	TopicDeadletter
+	TopicRules // one partition, compacted: every rule set by version
 	numTopics
 )
 
@@ -25,7 +26,7 @@ func Topics() []Topic {
 	return ts
 }
 
-var topicNames = [numTopics]string{"inbox", "journal", "state", "transitions", "handoffs", "deadletter"}
+var topicNames = [numTopics]string{"inbox", "journal", "state", "transitions", "handoffs", "deadletter", "rules"}
 
 // String returns the topic's name without the application's prefix.
 func (t Topic) String() string { return topicNames[t] }
@@ -93,7 +94,8 @@ type Committer interface {
 	Commit(ctx context.Context, t *Transaction) error
 	// Writer names this process's transaction slots, for the journal: ids are <app>-<writer>-<slot>.
 	Writer() (instance string, slots int)
-	// FenceWriter ends the open transactions of another writer at once.
+	// FenceWriter ends the open transactions of another writer at once. It does nothing when that writer
+	// is this process or still a member of the group: its transactions were decided before it gave up a shard.
 	FenceWriter(ctx context.Context, instance string, slots int) error
 	// Close aborts what is open and releases everything.
 	Close()
@@ -105,7 +107,7 @@ type History interface {
 	Committed(ctx context.Context, parts []TopicPartition) (map[TopicPartition]int64, error)
 	// Read calls fn with committed records of [from, to) in order. from may be StartOfPartition; to may be
 	// EndOfPartition: the uncommitted end at the time of the call, and Read returns only when the
-	// position has reached it. fn's records are valid during the call. A range that is no longer there is ErrGap.
+	// position has reached it; or CommittedEnd. fn may keep what it is given. A range that is no longer there is ErrGap.
 	Read(ctx context.Context, tp TopicPartition, from, to int64, fn func(*Record) error) error
 	// Follow calls fn with committed records of all the partitions of a topic from their ends on, until ctx ends.
 	Follow(ctx context.Context, topic string, fn func(partition int32, r *Record)) error
@@ -113,5 +115,9 @@ type History interface {
 	Cut(ctx context.Context, tp TopicPartition, before int64) error
 }
 
-// EndOfPartition is the `to` of a Read up to the present end.
-const EndOfPartition = int64(-1)
+// EndOfPartition and CommittedEnd are the `to` of a Read up to the present end: the first counts what
+// open transactions have written and waits until they are decided; the second stops before them.
+const (
+	EndOfPartition = int64(-1)
+	CommittedEnd   = int64(-3)
+)

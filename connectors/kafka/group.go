@@ -1,0 +1,258 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"leadstream/engine"
+)
+
+// Group is this process's membership in the consumer group. It implements engine.Group. Its client
+// subscribes to the inbox topic and fetches nothing: partitions only say which shards are ours.
+//
+// A cooperative rebalance comes as several Changes: an empty one while the old generation still
+// stands, so that what was begun under it is decided first; one with Lost, when something is
+// taken away; one with Gained, possibly empty, when the new generation stands. Pending is true from the
+// first to the last, and Fence knows a generation only once its last Change is Done.
+type Group struct {
+	c       *Cluster
+	cl      *kgo.Client
+	changes chan engine.Change
+	pending atomic.Bool
+	// stop ends the client at once, and with it every callback that waits.
+	stop    context.CancelFunc
+	once    sync.Once
+	leftErr error
+
+	mu    sync.Mutex
+	owned map[int32]bool
+	fence engine.Fence // of the last Change that is Done; Generation -1 in between
+}
+
+// Group joins the consumer group. Changes must be read until it is closed.
+func (c *Cluster) Group() (*Group, error) {
+	g := &Group{c: c, changes: make(chan engine.Change),
+		owned: map[int32]bool{}, fence: engine.Fence{Generation: -1}}
+	g.pending.Store(true)
+	inbox := c.TopicName(engine.TopicInbox)
+	ctx, stop := context.WithCancel(context.Background())
+	g.stop = stop
+	opts := c.options(roleGroup, kgo.WithContext(ctx), kgo.WithHooks(g),
+		kgo.ConsumerGroup(c.cfg.App), kgo.ConsumeTopics(inbox), kgo.DisableAutoCommit(),
+		kgo.Balancers(c.cfg.Balancer),
+		kgo.SessionTimeout(c.cfg.SessionTimeout), kgo.HeartbeatInterval(c.cfg.HeartbeatInterval),
+		kgo.RebalanceTimeout(c.cfg.RebalanceTimeout),
+		// Where this client would read from does not matter, as it does not.
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtEnd()), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
+		kgo.AdjustFetchOffsetsFn(atEnd),
+		kgo.OnPartitionsAssigned(g.assigned), kgo.OnPartitionsRevoked(g.revoked), kgo.OnPartitionsLost(g.lost))
+	if !c.cfg.Dynamic {
+		opts = append(opts, kgo.InstanceID(c.cfg.Instance))
+	}
+	var err error
+	if g.cl, err = kgo.NewClient(opts...); err != nil {
+		stop()
+		return nil, fmt.Errorf("joining group %q: %w", c.cfg.App, err)
+	}
+	g.cl.PauseFetchTopics(inbox)
+	return g, nil
+}
+
+// atEnd replaces committed offsets, so that no offset of ours is compared with a log we do not read.
+func atEnd(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	for _, ps := range offsets {
+		for p := range ps {
+			ps[p] = kgo.NewOffset().AtEnd()
+		}
+	}
+	return offsets, nil
+}
+
+// Changes implements engine.Group.
+func (g *Group) Changes() <-chan engine.Change { return g.changes }
+
+// Pending implements engine.Group. It stays true through all Changes of one rebalance: between them
+// no epoch can be committed.
+func (g *Group) Pending() bool { return g.pending.Load() }
+
+// Fence implements engine.Group. It is false while a newer generation than the engine knows stands:
+// what was read under the older one can't be committed under it.
+func (g *Group) Fence() (engine.Fence, bool) {
+	member, generation := g.cl.GroupMetadata()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := g.fence
+	return f, f.Generation >= 0 && f.Member != "" && f.Member == member && f.Generation == generation
+}
+
+func (g *Group) partitions(m map[string][]int32) []int32 {
+	return m[g.c.TopicName(engine.TopicInbox)]
+}
+
+// assigned is called by the client at the start of each generation, also when nothing was added.
+func (g *Group) assigned(ctx context.Context, _ *kgo.Client, m map[string][]int32) {
+	gained := g.partitions(m)
+	g.mu.Lock()
+	for _, p := range gained {
+		g.owned[p] = true
+	}
+	g.mu.Unlock()
+	kind := changeGained
+	if len(gained) == 0 {
+		kind = quiet
+	}
+	if !g.deliver(ctx, kind, engine.Change{Gained: gained}) {
+		return
+	}
+	member, generation := g.cl.GroupMetadata()
+	g.mu.Lock()
+	g.fence = engine.Fence{Member: member, Generation: generation}
+	g.mu.Unlock()
+	g.c.metrics.generation.Set(float64(generation))
+	g.pending.Store(false)
+}
+
+// revoked is called at the end of each generation, with nothing, and when shards are to be given up.
+func (g *Group) revoked(ctx context.Context, _ *kgo.Client, m map[string][]int32) {
+	g.pending.Store(true)
+	lost := g.partitions(m)
+	kind := changeLost
+	if len(lost) == 0 {
+		kind = quiet
+	}
+	g.deliver(ctx, kind, engine.Change{Lost: lost})
+	g.forget(lost)
+	if len(lost) > 0 {
+		g.unfence()
+	}
+}
+
+// lost is called when this process is out of the group: others may own its shards already.
+func (g *Group) lost(ctx context.Context, _ *kgo.Client, _ map[string][]int32) {
+	g.pending.Store(true)
+	g.unfence()
+	g.mu.Lock()
+	all := make([]int32, 0, len(g.owned))
+	for p := range g.owned {
+		all = append(all, p)
+	}
+	g.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
+	g.deliver(ctx, changeFenced, engine.Change{Lost: all, Fenced: true})
+	g.forget(all)
+}
+
+func (g *Group) forget(shards []int32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range shards {
+		delete(g.owned, p)
+	}
+}
+
+func (g *Group) unfence() {
+	g.mu.Lock()
+	g.fence = engine.Fence{Generation: -1}
+	g.mu.Unlock()
+	g.c.metrics.generation.Set(-1)
+}
+
+// deliver hands a change over and waits until it is Done; it returns false only while leaving. There is no
+// time limit of our own, since a change the engine never saw would leave the two at odds for good: the
+// group itself goes on without a member that is later than the rebalance timeout, and then
+// nothing begun under the old generation can be committed.
+func (g *Group) deliver(ctx context.Context, kind string, ch engine.Change) bool {
+	g.c.metrics.changes.WithLabelValues(kind).Inc()
+	done := make(chan struct{})
+	ch.Done = sync.OnceFunc(func() { close(done) })
+	late := time.AfterFunc(g.c.cfg.RebalanceTimeout, func() {
+		g.unfence()
+		g.c.log.Warn("shard change was not done within the rebalance timeout: the group goes on without this instance",
+			"kind", kind, "timeout", g.c.cfg.RebalanceTimeout)
+	})
+	defer late.Stop()
+	select {
+	case g.changes <- ch:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// OnGroupManageError is called by the client when it fell out of the group and is about to try again.
+func (g *Group) OnGroupManageError(err error) {
+	if errors.Is(err, kerr.FencedInstanceID) {
+		g.c.log.Error("another running process uses this instance name: every process needs its own", "instance", g.c.cfg.Instance)
+		return
+	}
+	g.c.log.Warn("out of the consumer group, joining again", "group", g.c.cfg.App, "error", err)
+}
+
+// Leave implements engine.Group. Changes must be read meanwhile: the last one takes all shards. When ctx
+// ends first the group learns of it by the session timeout. Calling it again returns the same.
+func (g *Group) Leave(ctx context.Context) error {
+	g.once.Do(func() { g.leftErr = g.leave(ctx) })
+	return g.leftErr
+}
+
+func (g *Group) leave(ctx context.Context) error {
+	g.pending.Store(true)
+	member, _ := g.cl.GroupMetadata()
+	abandon := context.AfterFunc(ctx, g.stop)
+	err := g.cl.LeaveGroupContext(ctx)
+	if now, _ := g.cl.GroupMetadata(); now != "" {
+		member = now
+	}
+	if err == nil && member != "" && !g.c.cfg.Dynamic && !g.c.cfg.KeepSeat {
+		err = g.giveUpSeat(ctx, member)
+	}
+	g.cl.Close() // returns after the last callback
+	abandon()
+	g.stop()
+	g.unfence()
+	close(g.changes)
+	if err != nil {
+		return fmt.Errorf("leaving group %q: %w", g.c.cfg.App, err)
+	}
+	return nil
+}
+
+// giveUpSeat tells the group that a static member is not coming back: the client keeps its seat otherwise.
+func (g *Group) giveUpSeat(ctx context.Context, member string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = g.c.cfg.App
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = member
+	m.InstanceID = kmsg.StringPtr(g.c.cfg.Instance)
+	req.Members = append(req.Members, m)
+	resp, err := req.RequestWith(ctx, g.c.admin)
+	if err != nil {
+		return err
+	}
+	errs := []error{kerr.ErrorForCode(resp.ErrorCode)}
+	for _, m := range resp.Members {
+		errs = append(errs, kerr.ErrorForCode(m.ErrorCode))
+	}
+	err = errors.Join(errs...)
+	if errors.Is(err, kerr.UnknownMemberID) {
+		return nil // it had forgotten us already
+	}
+	return err
+}

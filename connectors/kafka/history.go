@@ -1,0 +1,225 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"leadstream/engine"
+)
+
+// History reads back what was committed. It implements engine.History.
+type History struct {
+	c *Cluster
+}
+
+// History returns a reader of what was committed. It holds nothing that must be closed.
+func (c *Cluster) History() *History { return &History{c: c} }
+
+// Committed implements engine.History. It waits for open transactions that hold offsets to be decided.
+func (h *History) Committed(ctx context.Context, parts []engine.TopicPartition) (map[engine.TopicPartition]int64, error) {
+	out := map[engine.TopicPartition]int64{}
+	if len(parts) == 0 {
+		return out, nil
+	}
+	for try := 0; ; try++ {
+		err := h.committed(ctx, parts, out)
+		if err == nil {
+			return out, nil
+		}
+		err = fmt.Errorf("fetching offsets of group %q: %w", h.c.cfg.App, err)
+		// An unstable offset is one in an open transaction: it ends with its time-out at the latest.
+		var ke *kerr.Error
+		if !errors.As(err, &ke) || !ke.Retriable {
+			return nil, err
+		}
+		if pause(ctx, try) != nil {
+			return nil, err
+		}
+	}
+}
+
+func (h *History) committed(ctx context.Context, parts []engine.TopicPartition, out map[engine.TopicPartition]int64) error {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.RequireStable = true
+	g := kmsg.NewOffsetFetchRequestGroup()
+	g.Group = h.c.cfg.App
+	for topic, ps := range byTopic(parts) {
+		t := kmsg.NewOffsetFetchRequestGroupTopic()
+		t.Topic, t.Partitions = topic, ps
+		g.Topics = append(g.Topics, t)
+	}
+	req.Groups = append(req.Groups, g)
+	resp, err := req.RequestWith(ctx, h.c.admin)
+	if err != nil {
+		return err
+	}
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return err
+	}
+	for _, g := range resp.Groups {
+		if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
+			return err
+		}
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					return fmt.Errorf("%s[%d]: %w", t.Topic, p.Partition, err)
+				}
+				if p.Offset >= 0 {
+					out[engine.TopicPartition{Topic: t.Topic, Partition: p.Partition}] = p.Offset
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Read implements engine.History.
+func (h *History) Read(ctx context.Context, tp engine.TopicPartition, from, to int64, fn func(*engine.Record) error) error {
+	parts := []engine.TopicPartition{tp}
+	end, err := h.c.offsets(ctx, parts, latest, to == engine.CommittedEnd)
+	if err != nil {
+		return err
+	}
+	switch {
+	case to == engine.EndOfPartition, to == engine.CommittedEnd:
+		to = end[tp]
+	case to > end[tp]:
+		return fmt.Errorf("%w: %s[%d] is needed up to offset %d, and ends at %d", engine.ErrGap, tp.Topic, tp.Partition, to, end[tp])
+	}
+	fromStart := from == engine.StartOfPartition
+	if fromStart {
+		first, err := h.c.offsets(ctx, parts, earliest, false)
+		if err != nil {
+			return err
+		}
+		from = first[tp]
+	}
+	r := reader{c: h.c, tp: tp, pos: from}
+	for r.pos < to {
+		began := r.pos
+		recs, err := r.fetch(ctx)
+		if fromStart && began == from && errors.Is(err, engine.ErrGap) {
+			// The start moved on before anything was read: it is still the start that was asked for.
+			return h.Read(ctx, tp, engine.StartOfPartition, to, fn)
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(recs, to, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each calls fn with the data records below to.
+func each(recs []*kgo.Record, to int64, fn func(*engine.Record) error) error {
+	out := convert(recs)
+	for i := range out {
+		if out[i].Offset >= to {
+			return nil
+		}
+		if err := fn(&out[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Follow implements engine.History.
+func (h *History) Follow(ctx context.Context, topic string, fn func(partition int32, r *engine.Record)) error {
+	n, err := h.c.Partitions(ctx, topic)
+	if err != nil {
+		return err
+	}
+	in, err := h.c.Inputs()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	parts := make([]engine.TopicPartition, n)
+	for p := range n {
+		parts[p] = engine.TopicPartition{Topic: topic, Partition: p}
+	}
+	ends, err := h.c.offsets(ctx, parts, latest, true)
+	if err != nil {
+		return err
+	}
+	starts := make([]engine.Start, n)
+	for p, tp := range parts {
+		starts[p] = engine.Start{TopicPartition: tp, Offset: ends[tp]}
+	}
+	if err := in.Add(ctx, starts); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		fetches, err := in.Poll(ctx, followRecords)
+		if err != nil {
+			return fmt.Errorf("following %q: %w", topic, err)
+		}
+		for _, f := range fetches {
+			for i := range f.Records {
+				fn(f.Partition, &f.Records[i])
+			}
+		}
+	}
+	return nil
+}
+
+// followRecords bounds one poll of Follow.
+const followRecords = 10_000
+
+// Cut implements engine.History. Deleting what is deleted already is no error.
+func (h *History) Cut(ctx context.Context, tp engine.TopicPartition, before int64) error {
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	t := kmsg.NewDeleteRecordsRequestTopic()
+	t.Topic = tp.Topic
+	p := kmsg.NewDeleteRecordsRequestTopicPartition()
+	p.Partition, p.Offset = tp.Partition, before
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	req.TimeoutMillis = 5_000
+	for try := 0; ; try++ {
+		resp, err := req.RequestWith(ctx, h.c.admin)
+		if err == nil {
+			err = deleteError(resp)
+		}
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, kerr.OffsetOutOfRange) {
+			first, ferr := h.c.offsets(ctx, []engine.TopicPartition{tp}, earliest, false)
+			if ferr == nil && first[tp] >= before {
+				return nil
+			}
+		}
+		err = fmt.Errorf("deleting %s[%d] before offset %d: %w", tp.Topic, tp.Partition, before, err)
+		if !kerr.IsRetriable(err) || try == adminTries {
+			return err
+		}
+		if pause(ctx, try) != nil {
+			return err
+		}
+	}
+}
+
+func deleteError(resp *kmsg.DeleteRecordsResponse) error {
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// decompressor is shared by all readers; it holds only pools.
+var decompressor = sync.OnceValue(func() kgo.Decompressor { return kgo.DefaultDecompressor() })
