@@ -115,7 +115,7 @@ func expectedTime(m map[string]any) int64 {
 		}
 		text, _ := m[name].(string)
 		for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02T15:04:05", time.DateOnly, "2006-01-02 15:04:05Z07:00"} {
-			if at, err := time.Parse(layout, text); err == nil {
+			if at, err := time.Parse(layout, strings.ToUpper(text)); err == nil {
 				return at, true
 			}
 		}
