@@ -68,6 +68,11 @@ func expected(t *testing.T, doc []byte) (reason, id string, at int64) {
 	if err := d.Decode(&m); err != nil {
 		t.Fatal(err)
 	}
+	for camel, snake := range map[string]string{"userId": "user_id", "anonymousId": "anonymous_id", "messageId": "message_id"} {
+		if m[camel] == nil || m[camel] == "" {
+			m[camel] = m[snake]
+		}
+	}
 	typ, _ := m["type"].(string)
 	typ = strings.ToLower(typ)
 	if !strings.Contains(" track identify page screen group alias ", " "+typ+" ") || typ == "" {
@@ -150,6 +155,9 @@ func TestRealMessages(t *testing.T) {
 		var ev lead.Event
 		err := d.Decode(&engine.Record{Timestamp: stamp, Value: doc}, wall, &ev)
 		if reason != "" {
+			if err == nil {
+				t.Fatalf("%s: read, want a dead letter %s", doc, reason)
+			}
 			checkLetter(t, err, reason)
 			reasons[reason]++
 			continue
