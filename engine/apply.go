@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"leadstream/rules"
+	"leadstream/state/lead"
+)
+
+// applyRecord applies one record of partition p.
+func (s *shard) applyRecord(p *part, r *Record) error {
+	if p.source == nil {
+		return s.applyMessage(p, r)
+	}
+	s.ep.stats.events++
+	if err := s.decoders[p.Topic].Decode(r, s.st.wall, &s.event); err != nil {
+		return s.deadLetter(p.TopicPartition, r, err)
+	}
+	// A partition's time is bounded by the records' own timestamps: an event from the future must not
+	// make timers fire early.
+	p.watermark = max(p.watermark, min(s.event.Time, r.Timestamp, s.st.wall))
+	if to := ShardOf(s.event.RoutingID, s.cfg.Shards); to != s.id {
+		return s.forward(to, p, r)
+	}
+	return s.applyEvent()
+}
+
+// forward sends the event in s.event to the shard of its routing id.
+func (s *shard) forward(to int32, p *part, r *Record) error {
+	s.ep.forwarded++
+	if s.redo != nil {
+		return nil
+	}
+	m := Message{
+		Kind: MessageEvent, Source: p.source.Name, Time: s.event.Time, Topic: p.Topic, Partition: p.Partition,
+		Offset: r.Offset, Timestamp: r.Timestamp, Value: r.Value, Headers: r.Headers,
+	}
+	v, err := m.encode()
+	if err != nil {
+		return err
+	}
+	s.ep.records = append(s.ep.records, OutRecord{Topic: TopicInbox, Partition: to, Key: slices.Clone(s.event.RoutingID), Value: v})
+	return nil
+}
+
+func (s *shard) applyMessage(p *part, r *Record) error {
+	m, err := DecodeMessage(r.Value)
+	if err != nil {
+		return s.deadLetter(p.TopicPartition, r, err)
+	}
+	switch m.Kind {
+	case MessageCloseSource:
+		if i, ok := slices.BinarySearch(s.st.closed, m.Source); !ok {
+			s.st.closed = slices.Insert(s.st.closed, i, m.Source)
+		}
+		return nil
+	default:
+		return s.applyForwarded(p, r, m)
+	}
+}
+
+func (s *shard) applyForwarded(p *part, r *Record, m *Message) error {
+	dec := s.decoders[m.Topic]
+	if dec == nil {
+		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "unknown_source", Detail: "the event's source is no longer configured"})
+	}
+	orig := Record{Offset: m.Offset, Timestamp: m.Timestamp, Value: m.Value, Headers: m.Headers}
+	if err := dec.Decode(&orig, m.Timestamp, &s.event); err != nil {
+		return s.deadLetter(TopicPartition{Topic: m.Topic, Partition: m.Partition}, &orig, err)
+	}
+	if to := ShardOf(s.event.RoutingID, s.cfg.Shards); to != s.id {
+		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "misrouted", Detail: "the event belongs to shard " + strconv.Itoa(int(to))})
+	}
+	s.event.Time = m.Time // as the shard that read it resolved it
+	s.ep.stats.received++
+	return s.applyEvent()
+}
+
+// applyEvent applies s.event to its lead.
+func (s *shard) applyEvent() error {
+	e, err := s.load(s.event.RoutingID)
+	if err != nil {
+		return err
+	}
+	if e == nil {
+		e = s.create(string(s.event.RoutingID))
+	}
+	l, err := s.touch(e)
+	if err != nil || l == nil {
+		return err
+	}
+	var v rules.Verdict
+	s.outs, v = s.ev.Apply(l, &s.event, s.outs[:0])
+	if v == rules.Duplicate {
+		s.ep.stats.duplicates++
+	}
+	s.emit()
+	s.timers.arm(e, l.Due)
+	return nil
+}
+
+// load finds a lead in the cache or the store; nil if there is none.
+func (s *shard) load(id []byte) (*entry, error) {
+	if e := s.cache.get(id); e != nil {
+		e.used = true
+		if s.ep != nil {
+			s.ep.stats.hits++
+		}
+		return e, nil
+	}
+	if s.ep != nil {
+		s.ep.stats.misses++
+	}
+	v, ok, err := s.cfg.Store.Get(s.id, string(id), nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading a lead of shard %d: %w", s.id, err)
+	}
+	if !ok {
+		return nil, nil
+	}
+	l := new(lead.Lead)
+	if err := lead.Decode(v, l); err != nil {
+		return nil, fmt.Errorf("reading a lead of shard %d: %w", s.id, err)
+	}
+	e := &entry{id: l.ID, spec: l, storedDue: l.Due, used: true}
+	e.committed.Store(l)
+	s.cache.insert(e)
+	s.cache.resize(e, l)
+	s.timers.adopt(e, l.Due)
+	return e, nil
+}
+
+// create makes the entry of a lead that does not exist yet: it has no version until it is touched.
+func (s *shard) create(id string) *entry {
+	e := &entry{id: id, storedDue: lead.Never, used: true}
+	s.cache.insert(e)
+	s.timers.adopt(e, lead.Never)
+	return e
+}
+
+// touch returns the lead's version of this epoch, made on the first touch. It is nil during redo when
+// the store already has this epoch's version or a later one.
+func (s *shard) touch(e *entry) (*lead.Lead, error) {
+	n := s.ep.number
+	switch l := e.spec; {
+	case l == nil:
+		e.spec = s.st.rules.NewLead(e.id, 1)
+	case e.madeIn == n:
+		return l, nil
+	case s.redo != nil && l.Epoch >= n:
+		return nil, nil
+	default:
+		e.spec = l.Clone()
+	}
+	e.spec.Epoch, e.madeIn = n, n
+	s.ep.touched = append(s.ep.touched, touched{e, e.spec})
+	if err := s.migrate(e.spec); err != nil {
+		return nil, err
+	}
+	return e.spec, nil
+}
+
+// emit turns what the rules put out into records.
+func (s *shard) emit() {
+	for i := range s.outs {
+		o := &s.outs[i]
+		s.ep.outputs++
+		s.ep.stats.count(o.Kind)
+		if s.redo != nil {
+			continue
+		}
+		t := TopicTransitions
+		if o.Kind == lead.HandOff {
+			t = TopicHandoffs
+		}
+		s.ep.records = append(s.ep.records, OutRecord{Topic: t, Partition: s.id, Key: []byte(o.Lead), Value: lead.AppendJSON(nil, o)})
+	}
+}
+
+// deadLetter sends a record that can't be applied to the dead-letter topic, byte for byte.
+func (s *shard) deadLetter(tp TopicPartition, r *Record, cause error) error {
+	var d *DeadLetter
+	if !errors.As(cause, &d) {
+		return fmt.Errorf("decoding %s/%d offset %d: %w", tp.Topic, tp.Partition, r.Offset, cause)
+	}
+	s.ep.stats.dead(d.Reason)
+	if s.redo != nil {
+		return nil
+	}
+	key, value := slices.Clone(r.Key), slices.Clone(r.Value)
+	h := make([]Header, 0, len(r.Headers)+6)
+	h = append(h, r.Headers...)
+	add := func(k, v string) { h = append(h, Header{Key: "__streams.errors." + k, Value: []byte(v)}) }
+	add("exception", d.Reason)
+	add("message", d.Detail)
+	add("topic", tp.Topic)
+	add("partition", strconv.Itoa(int(tp.Partition)))
+	add("offset", strconv.FormatInt(r.Offset, 10))
+	if limit := s.cfg.MaxRecordBytes; len(key)+len(value) > limit {
+		add("truncated", strconv.Itoa(len(value)))
+		key = key[:min(len(key), limit/4)]
+		value = value[:min(len(value), limit-len(key))]
+	}
+	s.ep.records = append(s.ep.records, OutRecord{Topic: TopicDeadletter, Partition: s.id, Key: key, Value: value, Headers: h})
+	return nil
+}

@@ -1,0 +1,98 @@
+package engine
+
+import "leadstream/state/lead"
+
+// dirtyList holds a shard's changed, unwritten leads in the order of the epochs that first changed them.
+type dirtyList struct {
+	q    []*entry
+	from int // q[from:] is the list
+}
+
+func (d *dirtyList) len() int { return len(d.q) - d.from }
+
+// push queues an entry that a committed epoch has changed. An entry whose earlier version is being
+// written goes in as well: what is being written does not hold this change.
+func (d *dirtyList) push(e *entry, epoch uint64) {
+	if e.queued {
+		return
+	}
+	e.queued, e.dirtySince = true, epoch
+	d.q = append(d.q, e)
+}
+
+func (d *dirtyList) pop() *entry {
+	e := d.q[d.from]
+	d.q[d.from] = nil
+	d.from++
+	if d.from > 1024 && d.from*2 > len(d.q) {
+		d.q = append(d.q[:0], d.q[d.from:]...)
+		d.from = 0
+	}
+	e.queued = false
+	return e
+}
+
+// oldest is the first epoch whose changes are not written, 0 if there is none.
+func (d *dirtyList) oldest() uint64 {
+	if d.len() == 0 {
+		return 0
+	}
+	return d.q[d.from].dirtySince
+}
+
+// slice is a run of leads that one transaction writes to the state topic, and the store after it.
+type slice struct {
+	shard   *shard
+	entries []sliced
+	redo    uint64 // the redo point once it is written
+	epoch   uint64 // of the transaction
+}
+
+type sliced struct {
+	entry   *entry
+	version *lead.Lead
+	since   uint64 // dirtySince, to put it back on an abort
+	oldDue  int64  // the hint the store holds when this is written: that of the slice before
+}
+
+// take removes up to n of the oldest entries, as long as they became dirty at or before the epoch
+// `upTo`, and bounded by bytes of heap.
+func (s *shard) take(n, bytes int, upTo uint64) []sliced {
+	var out []sliced
+	for s.dirty.len() > 0 && len(out) < n && bytes > 0 && s.dirty.oldest() <= upTo {
+		e := s.dirty.pop()
+		v := e.committed.Load()
+		out = append(out, sliced{e, v, e.dirtySince, e.storedDue})
+		bytes -= e.size
+		e.dirtySince, e.storedDue = 0, v.Due
+		e.storing++
+	}
+	return out
+}
+
+// putBack undoes take after an abort.
+func (s *shard) putBack(taken []sliced) {
+	if len(taken) == 0 {
+		return
+	}
+	q := make([]*entry, 0, len(taken)+s.dirty.len())
+	for _, x := range taken {
+		x.entry.storing--
+		x.entry.queued, x.entry.dirtySince, x.entry.storedDue = true, x.since, x.oldDue
+		q = append(q, x.entry)
+	}
+	s.dirty = dirtyList{q: append(q, s.dirty.q[s.dirty.from:]...)}
+}
+
+// redoPoint is the last epoch all of whose changes are written once the open epoch commits. changed says
+// whether that epoch changed any lead.
+func (s *shard) redoPoint(epoch uint64, changed bool) uint64 {
+	switch oldest := s.dirty.oldest(); {
+	case oldest != 0:
+		return oldest - 1
+	case changed:
+		return epoch - 1
+	default:
+		return epoch
+	}
+}

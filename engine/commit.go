@@ -1,0 +1,383 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"leadstream/rules"
+)
+
+// work applies what there is and commits what is ready. It is called after everything that happens.
+func (e *Engine) work() error {
+	lp := &e.loop
+	waits := e.cfg.Group.Pending() || !lp.fencedAt.IsZero() || time.Now().Before(lp.retryAt)
+	if !lp.fencedAt.IsZero() {
+		if f, ok := e.cfg.Group.Fence(); ok && f != lp.fenced {
+			lp.fencedAt = time.Time{} // back in the group under a new generation
+		} else if time.Since(lp.fencedAt) > e.cfg.FencedWait {
+			return fmt.Errorf("out of the group for %s: is another process running as instance %q? %w", e.cfg.FencedWait, e.writer, ErrFenced)
+		}
+	}
+	if !waits {
+		if err := e.apply(); err != nil {
+			return err
+		}
+	}
+	if lp.cur == nil || lp.flight != nil {
+		return nil
+	}
+	if waits || e.ready() {
+		return e.send(e.nextSlice())
+	}
+	return nil
+}
+
+// ready says that the open epoch should end: it has something to say, no room, or is old.
+func (e *Engine) ready() bool {
+	cur := e.loop.cur
+	return cur.hasOutputs() || cur.full() || e.cfg.Clock()-cur.opened >= e.cfg.CommitInterval.Milliseconds()
+}
+
+// apply runs the shards that have something to do, opening an epoch if none is open.
+func (e *Engine) apply() error {
+	lp := &e.loop
+	if lp.cur != nil && (lp.cur.full() || lp.cur.hasOutputs() && lp.flight == nil) {
+		return nil
+	}
+	wall := e.cfg.Clock()
+	var busy []*shard
+	var clocks []clockInput
+	for _, id := range e.liveIDs() {
+		s := e.live[id]
+		c := s.readClock(wall, lp.heads.limit(id, wall, e.cfg.WatermarkWait.Milliseconds()), lp.skewed)
+		if s.ep != nil && len(s.queue) == 0 {
+			// Its clock readings are those of the open epoch. If time has passed a timer since, the epoch
+			// ends and the next one fires it.
+			if due, err := s.due(c); err != nil {
+				return err
+			} else if due && lp.flight == nil {
+				return e.send(e.nextSlice())
+			}
+			continue
+		}
+		due, err := s.due(c)
+		if err != nil {
+			return err
+		}
+		if due {
+			busy, clocks = append(busy, s), append(clocks, c)
+		}
+	}
+	if len(busy) == 0 {
+		return e.checkpointIdle()
+	}
+	if !e.open() {
+		return nil
+	}
+	for i, s := range busy {
+		s.begin(clocks[i])
+		lp.cur.add(s)
+	}
+	if err := e.each(busy, (*shard).run); err != nil {
+		return err
+	}
+	e.evict(busy)
+	return nil
+}
+
+// open opens an epoch. The fence is taken before anything is applied: a generation younger than the
+// epoch's input would prove nothing. False while this process is out of the group.
+func (e *Engine) open() bool {
+	if e.loop.cur != nil {
+		return true
+	}
+	fence, ok := e.cfg.Group.Fence()
+	if !ok {
+		return false
+	}
+	e.loop.cur = &epoch{opened: e.cfg.Clock(), fence: fence}
+	return true
+}
+
+// checkpointIdle opens an epoch that only carries a slice, when leads have waited long enough and
+// nothing else happens.
+func (e *Engine) checkpointIdle() error {
+	if e.loop.cur != nil || e.loop.flight != nil {
+		return nil
+	}
+	sl := e.nextSlice()
+	if sl == nil {
+		return nil
+	}
+	if !e.open() {
+		sl.shard.putBack(sl.entries)
+		return nil
+	}
+	return e.send(sl)
+}
+
+// nextSlice takes the oldest changed leads of one shard, the shards in turn. nil if none has waited
+// long enough.
+func (e *Engine) nextSlice() *slice {
+	lp := &e.loop
+	ids := e.liveIDs()
+	if len(ids) == 0 || lp.inStore >= cap(e.store) {
+		return nil
+	}
+	old := e.cfg.Clock() - e.cfg.CheckpointInterval.Milliseconds()/2
+	for range ids {
+		lp.turn = (lp.turn + 1) % int32(len(ids))
+		s := e.live[ids[lp.turn]]
+		upTo, n, bytes := lp.agedTo(s.id, old), e.cfg.SliceLeads, e.cfg.SliceBytes
+		if s.dirty.len() > e.cfg.DirtyLimit/2 {
+			upTo, n, bytes = ^uint64(0), 4*n, 4*bytes
+		}
+		if taken := s.take(n, bytes, upTo); len(taken) > 0 {
+			return &slice{shard: s, entries: taken}
+		}
+	}
+	return nil
+}
+
+// agedTo is the last epoch of a shard that ended at or before a wall clock time.
+func (lp *loop) agedTo(id int32, wall int64) uint64 {
+	var upTo uint64
+	for _, m := range lp.marks[id] {
+		if m.wall > wall {
+			break
+		}
+		upTo = m.epoch
+	}
+	return upTo
+}
+
+// send seals the open epoch and starts its commit.
+func (e *Engine) send(sl *slice) error {
+	if err := e.seal(sl); err != nil {
+		return err
+	}
+	lp := &e.loop
+	e.m.epochSeconds.Observe(float64(e.cfg.Clock()-lp.flight.opened) / 1000)
+	e.commits <- lp.flight
+	return nil
+}
+
+// seal closes the open epoch and puts it in flight.
+func (e *Engine) seal(sl *slice) error {
+	lp := &e.loop
+	ep := lp.cur
+	lp.cur, lp.flight = nil, ep
+	if sl != nil {
+		ep.slice = sl
+		if s := sl.shard; s.ep == nil {
+			s.begin(clockInput{wall: s.st.wall, cap: s.st.cap, floors: s.floors()})
+			ep.add(s)
+		}
+	}
+	return ep.seal(e.writer, e.slots, e.cfg.Logic, func(r *rules.Set) bool {
+		if lp.published[r.Version()] {
+			return false
+		}
+		lp.published[r.Version()] = true
+		return true
+	})
+}
+
+// floors are those of the last epoch: time stands still for one that only carries a slice.
+func (s *shard) floors() []int64 {
+	f := make([]int64, len(s.st.parts))
+	for i := range s.st.parts {
+		f[i] = s.st.parts[i].floor
+	}
+	return f
+}
+
+// decide takes in the outcome of the epoch in flight.
+func (e *Engine) decide(d decision) error {
+	lp := &e.loop
+	e.m.commitSeconds.Observe(d.ms.Seconds())
+	if d.err == nil {
+		e.m.epochs.WithLabelValues("committed").Inc()
+		lp.flight, lp.aborts = nil, 0
+		e.publish(d.ep)
+		return nil
+	}
+	cause := "unknown"
+	switch {
+	case errors.Is(d.err, ErrAborted):
+		cause = "aborted"
+	case errors.Is(d.err, ErrFenced):
+		cause = "fenced"
+		lp.fencedAt, lp.fenced = time.Now(), d.ep.fence
+	}
+	e.m.epochs.WithLabelValues(cause).Inc()
+	e.m.aborts.WithLabelValues(cause).Inc()
+	e.log.Warn("an epoch was not committed; it will be done again", "outcome", cause, "reason", d.err)
+	// Waiting longer each time, so that a broken broker is not hammered.
+	lp.aborts++
+	lp.retryAt = time.Now().Add(min(time.Duration(lp.aborts*lp.aborts)*10*time.Millisecond, 2*time.Second))
+	clear(lp.published)
+	if cause == "unknown" {
+		return e.reloadAll()
+	}
+	return e.rollbackAll()
+}
+
+// publish makes a committed epoch visible.
+func (e *Engine) publish(ep *epoch) {
+	lp := &e.loop
+	wall := e.cfg.Clock()
+	for i, s := range ep.shards {
+		part, end := ep.parts[i], ep.ends[i]
+		s.publish(part, end)
+		e.m.committed(part)
+		e.countRules(s)
+		j := ep.tx.Records[ep.journalAt+i]
+		caughtUp := true
+		for k := range end.parts {
+			p := &end.parts[k]
+			caughtUp = caughtUp && (p.source == nil || s.caughtUp(p))
+		}
+		lp.heads.update(s.id, part.number, end.sourceTime(), caughtUp, part.forwarded, wall)
+		lp.addMark(s.id, mark{part.number, wall, j.Offset, end.parts[0].next})
+	}
+	if sl := ep.slice; sl != nil {
+		e.m.checkpointed.Add(float64(len(sl.entries)))
+		if sl.redo == sl.epoch {
+			sl.shard.cleanAt = sl.epoch
+		}
+		e.toStore(ep)
+		e.cut(sl, wall)
+	}
+	e.updateStatus(wall)
+}
+
+// addMark keeps about one mark a second; the newest always stands for the newest epoch.
+func (lp *loop) addMark(id int32, m mark) {
+	ms := lp.marks[id]
+	if n := len(ms); n >= 2 && m.wall-ms[n-2].wall < 1000 {
+		ms[n-1] = m
+	} else {
+		ms = append(ms, m)
+	}
+	if len(ms) > 4096 {
+		ms = append(ms[:0], ms[2048:]...)
+	}
+	lp.marks[id] = ms
+}
+
+// cut asks for the journal and inbox before the redo point to be deleted. The record of the redo point
+// itself stays.
+func (e *Engine) cut(sl *slice, wall int64) {
+	lp := &e.loop
+	if e.cfg.CutInterval < 0 || wall-lp.lastCut < e.cfg.CutInterval.Milliseconds()/int64(max(1, len(e.live))) {
+		return
+	}
+	id := sl.shard.id
+	at := -1
+	for i, m := range lp.marks[id] {
+		if m.epoch > sl.redo {
+			break
+		}
+		at = i
+	}
+	if at < 0 {
+		return
+	}
+	m := lp.marks[id][at]
+	c := cutRequest{
+		journal: Start{TopicPartition{e.cfg.topic(TopicJournal), id}, m.journal},
+		inbox:   Start{TopicPartition{e.cfg.topic(TopicInbox), id}, m.inbox},
+	}
+	select {
+	case e.cuts <- c:
+		lp.lastCut = wall
+	default: // the last one is still under way
+	}
+}
+
+// rollbackAll drops all uncommitted work and reads its input again.
+func (e *Engine) rollbackAll() error {
+	lp := &e.loop
+	for _, s := range e.live {
+		var eps []*shardEpoch
+		if f := lp.flight; f != nil {
+			for i, fs := range f.shards {
+				if fs == s {
+					eps = append(eps, f.parts[i])
+				}
+			}
+		}
+		s.rollback(append(eps, s.ep)...)
+	}
+	if lp.flight != nil && lp.flight.slice != nil {
+		sl := lp.flight.slice
+		sl.shard.putBack(sl.entries)
+	}
+	lp.cur, lp.flight = nil, nil
+	var parts []TopicPartition
+	var starts []Start
+	for _, id := range e.liveIDs() {
+		for _, p := range e.live[id].st.parts {
+			parts = append(parts, p.TopicPartition)
+			starts = append(starts, Start{p.TopicPartition, p.next})
+		}
+	}
+	if err := e.reread(parts, starts); err != nil {
+		return fmt.Errorf("reading uncommitted input again: %w", err)
+	}
+	return nil
+}
+
+// reloadAll forgets what this process believes and restores its shards: after an unknown outcome only
+// the cluster knows which epoch was the last.
+func (e *Engine) reloadAll() error {
+	lp := &e.loop
+	lp.cur, lp.flight = nil, nil
+	var parts []TopicPartition
+	ids := e.liveIDs()
+	for _, id := range ids {
+		for _, p := range e.live[id].st.parts {
+			parts = append(parts, p.TopicPartition)
+		}
+	}
+	if err := e.reread(parts, nil); err != nil {
+		return fmt.Errorf("letting go of shards: %w", err)
+	}
+	for lp.inStore > 0 {
+		select {
+		case ep := <-e.stored:
+			e.wasStored(ep)
+		case err := <-e.failed:
+			return err
+		}
+	}
+	e.forgetLive()
+	clear(lp.marks)
+	for _, id := range ids {
+		lp.restart(id)
+	}
+	e.countShards()
+	return nil
+}
+
+// countRules moves what a shard's evaluator counted into the metrics.
+func (e *Engine) countRules(s *shard) {
+	c := s.ev.Counts()
+	e.m.late.Add(float64(c.Late))
+	e.m.edgesDropped.Add(float64(c.EdgesDropped))
+	for rule, n := range c.Errors {
+		e.m.conditionErrors.WithLabelValues(rule).Add(float64(n))
+	}
+	c.Reset()
+}
+
+// evict keeps the caches within their budget.
+func (e *Engine) evict(busy []*shard) {
+	limit := e.cfg.CacheBytes / int64(max(1, len(e.live)))
+	for _, s := range busy {
+		n := s.cache.shrink(limit, func(x *entry) { s.timers.release(x, x.storedDue) })
+		e.m.evicted.Add(float64(n))
+	}
+}

@@ -1,0 +1,297 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"leadstream/rules"
+	"leadstream/state/lead"
+)
+
+// Engine runs the shards that its group gives it.
+type Engine struct {
+	cfg     Config
+	log     *slog.Logger
+	m       *metrics
+	sources map[string]*SourceConfig // by topic
+	writer  string
+	slots   int
+
+	// mu guards what readers on other goroutines see; a shard's leads have their own lock.
+	mu       sync.RWMutex
+	live     map[int32]*shard
+	ruleSets map[lead.RuleSetID]*rules.Set
+	status   Status
+
+	// Channels between Run's loop and the goroutines it starts.
+	polled    chan []Fetch
+	pollCmds  chan pollCmd
+	pending   atomic.Int32 // commands waiting for the poller
+	interrupt atomic.Pointer[context.CancelFunc]
+	commits   chan *epoch
+	decided   chan decision
+	store     chan *epoch
+	stored    chan *epoch
+	followed  chan followed
+	restored  chan restoration
+	cuts      chan cutRequest
+	failed    chan error
+
+	loop loop
+}
+
+// New checks the configuration. It starts nothing.
+func New(cfg Config) (*Engine, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	e := &Engine{
+		cfg: cfg, log: cfg.Logger, m: newMetrics(cfg.Registerer),
+		sources:  make(map[string]*SourceConfig, len(cfg.Sources)),
+		live:     make(map[int32]*shard),
+		ruleSets: map[lead.RuleSetID]*rules.Set{cfg.Rules.ID(): cfg.Rules},
+		polled:   make(chan []Fetch), pollCmds: make(chan pollCmd),
+		commits: make(chan *epoch), decided: make(chan decision, 1),
+		store: make(chan *epoch, 4), stored: make(chan *epoch, 8),
+		followed: make(chan followed, 256), restored: make(chan restoration),
+		cuts: make(chan cutRequest, 1), failed: make(chan error, 8),
+	}
+	for i := range cfg.Sources {
+		e.sources[cfg.Sources[i].Topic] = &cfg.Sources[i]
+	}
+	e.writer, e.slots = cfg.Committer.Writer()
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(&shardCollector{e})
+	}
+	return e, nil
+}
+
+// Run works until ctx ends, then decides what is open, checkpoints everything, leaves the group and
+// returns nil. It returns an error when it can't go on: what was not committed is as if it had not
+// happened. It may be called once.
+func (e *Engine) Run(ctx context.Context) error {
+	// Stop order: the loop first, which decides epochs and empties the store's queue; then the poller
+	// and the followers, by cancel; then the committer and the storer, by closing their channels.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var readers, writers sync.WaitGroup
+	readers.Go(func() { e.pollLoop(work) })
+	readers.Go(func() { e.follow(work) })
+	readers.Go(func() { e.cutLoop(work) })
+	writers.Go(func() { e.commitLoop(work) })
+	writers.Go(func() { e.storeLoop() })
+
+	err := e.runLoop(ctx, work)
+
+	cancel()
+	e.loop.restores.Wait()
+	readers.Wait()
+	close(e.commits)
+	close(e.store)
+	for range e.stored { // storeLoop closes it
+	}
+	writers.Wait()
+	lctx, lcancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer lcancel()
+	if lerr := e.cfg.Group.Leave(lctx); err == nil && lerr != nil && !errors.Is(lerr, context.DeadlineExceeded) {
+		err = fmt.Errorf("leaving the group: %w", lerr)
+	}
+	return err
+}
+
+// fail reports an error that ends Run.
+func (e *Engine) fail(err error) {
+	select {
+	case e.failed <- err:
+	default: // one is enough
+	}
+}
+
+// pollCmd changes what the poller reads. reply gets one value.
+type pollCmd struct {
+	remove []TopicPartition
+	add    []Start
+	reply  chan error
+}
+
+// pollLoop is the only caller of Inputs. It ends with ctx.
+func (e *Engine) pollLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		pctx, cancel := context.WithCancel(ctx)
+		e.interrupt.Store(&cancel)
+		var fetches []Fetch
+		var err error
+		if e.pending.Load() == 0 {
+			fetches, err = e.cfg.Inputs.Poll(pctx, e.cfg.MaxPoll)
+		}
+		cancel()
+		if err != nil {
+			e.fail(fmt.Errorf("reading: %w", err))
+			<-ctx.Done()
+			return
+		}
+		out := e.polled
+		if len(fetches) == 0 {
+			out = nil
+		}
+		for wait := out != nil || e.pending.Load() > 0; wait; wait = out != nil {
+			select {
+			case out <- fetches:
+				out = nil
+			case c := <-e.pollCmds:
+				e.pending.Add(-1)
+				fetches = without(fetches, c.remove)
+				if len(fetches) == 0 {
+					out = nil
+				}
+				e.cfg.Inputs.Remove(c.remove)
+				var err error
+				if len(c.add) > 0 {
+					err = e.cfg.Inputs.Add(ctx, c.add)
+				}
+				c.reply <- err
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func without(fetches []Fetch, parts []TopicPartition) []Fetch {
+	if len(parts) == 0 {
+		return fetches
+	}
+	gone := make(map[TopicPartition]bool, len(parts))
+	for _, p := range parts {
+		gone[p] = true
+	}
+	kept := fetches[:0]
+	for _, f := range fetches {
+		if !gone[f.TopicPartition] {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// reread makes the poller change what it reads; once it returns nothing of the removed partitions is on its way.
+func (e *Engine) reread(remove []TopicPartition, add []Start) error {
+	c := pollCmd{remove: remove, add: add, reply: make(chan error, 1)}
+	e.pending.Add(1)
+	if cancel := e.interrupt.Load(); cancel != nil {
+		(*cancel)()
+	}
+	e.pollCmds <- c
+	return <-c.reply
+}
+
+// decision is the outcome of a transaction.
+type decision struct {
+	ep  *epoch
+	err error
+	ms  time.Duration
+}
+
+// commitLoop writes transactions one after another until its channel is closed.
+func (e *Engine) commitLoop(ctx context.Context) {
+	for ep := range e.commits {
+		start := time.Now()
+		ep.encodeSlice()
+		err := e.cfg.Committer.Commit(ctx, &ep.tx)
+		e.decided <- decision{ep, err, time.Since(start)}
+	}
+}
+
+// storeLoop writes committed slices to the store, in order, until its channel is closed.
+func (e *Engine) storeLoop() {
+	defer close(e.stored)
+	for ep := range e.store {
+		sl := ep.slice
+		first := ep.journalAt - len(sl.entries)
+		if err := e.writeSlice(sl, ep.tx.Records[first:ep.journalAt]); err != nil {
+			e.fail(fmt.Errorf("writing a checkpoint of shard %d: %w", sl.shard.id, err))
+			continue
+		}
+		e.stored <- ep
+	}
+}
+
+// followed is a journal record as the followers see it.
+type followed struct {
+	shard     int32
+	appended  int64 // the broker's clock
+	watermark int64
+	epoch     uint64
+	caughtUp  bool
+	forwarded int
+}
+
+// follow watches the journals of all shards, for the place in time of those that run elsewhere.
+func (e *Engine) follow(ctx context.Context) {
+	err := e.cfg.History.Follow(ctx, e.cfg.topic(TopicJournal), func(p int32, r *Record) {
+		j, err := DecodeJournal(r.Value)
+		if err != nil {
+			e.fail(fmt.Errorf("following the journal of shard %d: %w", p, err))
+			return
+		}
+		select {
+		case e.followed <- followed{p, r.Timestamp, j.Watermark, j.Epoch, j.CaughtUp, j.Forwarded}:
+		case <-ctx.Done():
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		e.fail(err)
+	}
+}
+
+// cutRequest asks for journal and inbox of a shard to be deleted before offsets that redo will not need.
+type cutRequest struct {
+	journal, inbox Start
+}
+
+func (e *Engine) cutLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-e.cuts:
+			for _, s := range []Start{c.journal, c.inbox} {
+				if s.Offset <= 0 {
+					continue
+				}
+				if err := e.cfg.History.Cut(ctx, s.TopicPartition, s.Offset); err != nil && ctx.Err() == nil {
+					e.log.Warn("cutting what redo no longer needs", "topic", s.Topic, "partition", s.Partition, "error", err)
+				}
+			}
+		}
+	}
+}
+
+// each runs f on every shard, several at a time, and returns the first error.
+func (e *Engine) each(shards []*shard, f func(*shard) error) error {
+	if len(shards) == 1 || e.cfg.Workers == 1 {
+		for _, s := range shards {
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	var next atomic.Int32
+	errs := make([]error, len(shards))
+	for range min(e.cfg.Workers, len(shards)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(shards); i = int(next.Add(1)) - 1 {
+				errs[i] = f(shards[i])
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,135 @@
+package enginetest
+
+import (
+	"context"
+	"slices"
+
+	"leadstream/engine"
+)
+
+// group is the consumer group of a Log: members share the shards evenly, sticking to what they have.
+type group struct {
+	log        *Log
+	members    []*member
+	generation int32
+}
+
+type member struct {
+	name    string
+	changes chan engine.Change
+	owns    []int32
+	valid   int32 // the generation it knows
+	left    bool
+}
+
+func (g *group) join(name string) *member {
+	m := &member{name: name, changes: make(chan engine.Change, 64)}
+	g.log.mu.Lock()
+	defer g.log.mu.Unlock()
+	g.members = append(g.members, m)
+	g.rebalance()
+	return m
+}
+
+// rebalance assigns shards anew. Callers hold the log's lock. What a member loses is gained by another
+// only once it is done with it.
+func (g *group) rebalance() {
+	g.generation++
+	n := len(g.members)
+	if n == 0 {
+		return
+	}
+	want := map[*member][]int32{}
+	taken := map[int32]bool{}
+	quota := (int(g.log.shards) + n - 1) / n
+	for _, m := range g.members {
+		for _, s := range m.owns {
+			if len(want[m]) < quota && !taken[s] {
+				want[m] = append(want[m], s)
+				taken[s] = true
+			}
+		}
+	}
+	for s := range g.log.shards {
+		if taken[s] {
+			continue
+		}
+		least := slices.MinFunc(g.members, func(a, b *member) int { return len(want[a]) - len(want[b]) })
+		want[least] = append(want[least], s)
+	}
+	waiting := 0
+	var gains []func()
+	release := func() {
+		for _, f := range gains {
+			f()
+		}
+	}
+	for _, m := range g.members {
+		m.valid = g.generation
+		var lost, gained []int32
+		for _, s := range m.owns {
+			if !slices.Contains(want[m], s) {
+				lost = append(lost, s)
+			}
+		}
+		for _, s := range want[m] {
+			if !slices.Contains(m.owns, s) {
+				gained = append(gained, s)
+			}
+		}
+		m.owns = want[m]
+		if len(gained) > 0 {
+			gains = append(gains, func() { m.changes <- engine.Change{Gained: gained, Done: func() {}} })
+		}
+		if len(lost) > 0 {
+			waiting++
+			m.changes <- engine.Change{Lost: lost, Done: func() {
+				g.log.mu.Lock()
+				waiting--
+				last := waiting == 0
+				g.log.mu.Unlock()
+				if last {
+					release()
+				}
+			}}
+		}
+	}
+	if waiting == 0 {
+		release()
+	}
+}
+
+func (g *group) valid(f engine.Fence) bool {
+	return slices.ContainsFunc(g.members, func(m *member) bool { return m.name == f.Member && m.valid == f.Generation })
+}
+
+// Kick removes a member without telling it: what it commits from now on is fenced.
+func (c *Client) Kick() {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	g := &c.log.group
+	g.members = slices.DeleteFunc(g.members, func(m *member) bool { return m == c.member })
+	c.member.left = true
+	g.rebalance()
+}
+
+// Changes implements engine.Group.
+func (c *Client) Changes() <-chan engine.Change { return c.member.changes }
+
+// Pending implements engine.Group.
+func (c *Client) Pending() bool { return len(c.member.changes) > 0 }
+
+// Fence implements engine.Group.
+func (c *Client) Fence() (engine.Fence, bool) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return engine.Fence{Member: c.member.name, Generation: c.member.valid}, c.member.valid > 0
+}
+
+// Leave implements engine.Group.
+func (c *Client) Leave(context.Context) error {
+	if !c.member.left {
+		c.Kick()
+	}
+	return nil
+}

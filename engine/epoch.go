@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"slices"
+
+	"leadstream/rules"
+	"leadstream/state"
+	"leadstream/state/lead"
+)
+
+// epoch is one transaction's worth of work over all shards of the process.
+type epoch struct {
+	opened int64 // wall clock
+	shards []*shard
+	parts  []*shardEpoch // of shards, same order, once sealed
+	ends   []shardState  // their states after it
+	slice  *slice
+	fence  Fence
+	tx     Transaction
+	// journalAt is the index in tx.Records of the first journal record; one for each of shards follows.
+	journalAt int
+	bytes     int
+}
+
+func (ep *epoch) add(s *shard) {
+	if !slices.Contains(ep.shards, s) {
+		ep.shards = append(ep.shards, s)
+	}
+}
+
+func (ep *epoch) full() bool {
+	return slices.ContainsFunc(ep.shards, (*shard).full)
+}
+
+func (ep *epoch) hasOutputs() bool {
+	return slices.ContainsFunc(ep.shards, func(s *shard) bool { return len(s.ep.records) > 0 })
+}
+
+// seal closes the epoch for changes: the shards may begin the next one. Their states become those that
+// a commit publishes.
+func (ep *epoch) seal(writer string, slots int, logic string, unpublished func(*rules.Set) bool) error {
+	slices.SortFunc(ep.shards, func(a, b *shard) int { return int(a.id) - int(b.id) })
+	for _, s := range ep.shards {
+		ep.parts = append(ep.parts, s.ep)
+		ep.ends = append(ep.ends, s.st)
+		s.ep = nil
+	}
+	if ep.slice != nil {
+		s := ep.slice.shard
+		i := slices.Index(ep.shards, s)
+		ep.slice.epoch = ep.parts[i].number
+		ep.slice.redo = s.redoPoint(ep.parts[i].number, len(ep.parts[i].touched) > 0)
+	}
+	for i := range ep.shards {
+		ep.tx.Records = append(ep.tx.Records, ep.parts[i].records...)
+		if r := ep.ends[i].rules; unpublished(r) {
+			ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicRules, Key: []byte(r.Version()), Value: r.Source()})
+		}
+		for _, p := range ep.ends[i].parts {
+			if p.next >= 0 {
+				ep.tx.Offsets = append(ep.tx.Offsets, Position{p.TopicPartition, p.next, p.leaderEpoch})
+			}
+		}
+	}
+	if ep.slice != nil {
+		for _, x := range ep.slice.entries {
+			ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicState, Partition: ep.slice.shard.id, Key: []byte(x.entry.id)})
+		}
+	}
+	ep.journalAt = len(ep.tx.Records)
+	for i, s := range ep.shards {
+		j := s.journal(ep.parts[i], &ep.ends[i])
+		j.Writer, j.Slots, j.Logic = writer, slots, logic
+		v, err := j.encode()
+		if err != nil {
+			return err
+		}
+		ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicJournal, Partition: s.id, Value: v})
+	}
+	ep.tx.Fence = ep.fence
+	return nil
+}
+
+// encodeSlice fills in the values of the state records. It reads committed versions only, so it may run
+// beside the next epoch.
+func (ep *epoch) encodeSlice() {
+	if ep.slice == nil {
+		return
+	}
+	at := ep.journalAt - len(ep.slice.entries)
+	for i, x := range ep.slice.entries {
+		v := lead.AppendEncode(nil, x.version)
+		ep.tx.Records[at+i].Value = v
+		ep.bytes += len(v)
+	}
+}
+
+// journal builds the record of one shard's epoch.
+func (s *shard) journal(ep *shardEpoch, end *shardState) *JournalRecord {
+	j := &JournalRecord{
+		Version: journalVersion, Epoch: ep.number, Wall: end.wall, Cap: end.cap,
+		TickStart: ep.start.tick, TickEnd: end.tick,
+		Ranges: ep.ranges, Closed: end.closed, Rules: uint64(end.rules.ID()),
+		Watermark: end.sourceTime(), CaughtUp: true, Forwarded: ep.forwarded,
+		Redo: s.redoPoint(ep.number, len(ep.touched) > 0),
+	}
+	if from := &ep.start; from.oldRules != nil {
+		j.OldRules, j.SwitchTick = uint64(from.oldRules.ID()), from.switchTick
+		j.SweptFrom, j.SweptTo, j.SweepDone = from.sweptTo, end.sweptTo, end.oldRules == nil
+	}
+	if ep.cut {
+		j.CutOn, j.CutDue, j.CutLead = true, ep.lastDue, ep.lastID
+	}
+	for i := range end.parts {
+		p := &end.parts[i]
+		j.Parts = append(j.Parts, JournalPart{
+			Topic: p.Topic, Partition: p.Partition, WatermarkStart: ep.start.parts[i].watermark,
+			Watermark: p.watermark, Floor: p.floor, Next: p.next, LeaderEpoch: p.leaderEpoch,
+		})
+		if p.source != nil && p.floor == noTime && !s.caughtUp(p) {
+			j.CaughtUp = false
+		}
+	}
+	return j
+}
+
+// publish makes a committed epoch what readers see.
+func (s *shard) publish(ep *shardEpoch, end shardState) {
+	s.done = end
+	for _, t := range ep.touched {
+		t.entry.committed.Store(t.lead)
+		s.cache.resize(t.entry, t.lead)
+		s.dirty.push(t.entry, ep.number)
+	}
+}
+
+// rollback drops all that was done since the last committed epoch.
+func (s *shard) rollback(eps ...*shardEpoch) {
+	for _, ep := range eps {
+		if ep == nil {
+			continue
+		}
+		for _, t := range ep.touched {
+			c := t.entry.committed.Load()
+			if c == nil {
+				if s.cache.byID[t.entry.id] == t.entry {
+					s.timers.drop(&t.entry.timer)
+					s.cache.remove(t.entry)
+				}
+				continue
+			}
+			t.entry.spec, t.entry.madeIn = c, 0
+			s.timers.arm(t.entry, c.Due)
+		}
+	}
+	s.st, s.ep = s.done, nil
+	s.queue, s.at, s.sweep = nil, 0, nil
+}
+
+// stored is called when a slice is in the store too.
+func (s *shard) stored(sl *slice) {
+	for _, x := range sl.entries {
+		x.entry.storing--
+	}
+}
+
+// entities turns a slice into what the store writes; records are its state records.
+func (sl *slice) entities(records []OutRecord) []state.Entity {
+	out := make([]state.Entity, len(sl.entries))
+	for i, x := range sl.entries {
+		out[i] = state.Entity{ID: x.entry.id, Value: records[i].Value, Due: x.version.Due, OldDue: x.oldDue}
+	}
+	return out
+}

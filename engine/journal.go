@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// journalVersion is the format of journal records; a newer one is refused.
+const journalVersion = 1
+
+// noTime is a watermark, floor or tick that is not there yet: earlier than every time.
+const noTime = int64(math.MinInt64)
+
+// JournalRecord is what one committed epoch of a shard did: everything that redo needs to take the
+// same decisions again. The exported form is for checkers and tools; field order is the format.
+type JournalRecord struct {
+	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack's reflection
+	Version  int
+	// Epoch is the shard's epoch number, counted from 1 without gaps.
+	Epoch uint64
+	// Writer and Slots name the transactional ids of the process that wrote it.
+	Writer string
+	Slots  int
+	// Logic names the versions that decide results.
+	Logic string
+	// Wall is the epoch's wall clock; Cap what other shards imposed on the tick.
+	Wall, Cap int64
+	// TickStart and TickEnd are the tick before and after. Where firing was stopped between two timers
+	// after the last record, CutOn is set, and only timers up to (CutDue, CutLead) had fired in that gap.
+	TickStart, TickEnd int64
+	CutOn              bool
+	CutDue             int64
+	CutLead            string
+	// Parts are all input partitions of the shard, inbox first, then by topic and partition.
+	Parts []JournalPart
+	// Ranges are the records applied, in order.
+	Ranges []JournalRange
+	// Closed are the names of history sources closed so far.
+	Closed []string
+	// Rules is the rule set in force. While a switch to it is worked off, OldRules (else 0) is the one
+	// before and SwitchTick its tick; this epoch looked at the leads with ids after SweptFrom up to
+	// SweptTo, or at all after SweptFrom when SweepDone.
+	Rules, OldRules    uint64
+	SwitchTick         int64
+	SweptFrom, SweptTo string
+	SweepDone          bool
+	// Watermark is the shard's own source watermark, not bounded by others, CaughtUp whether it reads
+	// at the end of all its sources, Forwarded how many events this epoch sent to other shards.
+	Watermark int64
+	CaughtUp  bool
+	Forwarded int
+	// Redo is the redo point of the state topic: all that epochs up to it did is in the topic.
+	Redo uint64
+}
+
+// JournalPart is one input partition: its time and position.
+type JournalPart struct {
+	_msgpack  struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack's reflection
+	Topic     string
+	Partition int32
+	// WatermarkStart and Watermark are before and after the epoch; Floor holds during it.
+	WatermarkStart, Watermark, Floor int64
+	// Next is the position after the epoch.
+	Next        int64
+	LeaderEpoch int32
+}
+
+// JournalRange is a run of records of one partition, positions From to Next (exclusive), holding Count
+// data records whose values have the CRC-32C Sum.
+type JournalRange struct {
+	_msgpack   struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack's reflection
+	Part       int
+	From, Next int64
+	Count      int
+	Sum        uint32
+}
+
+func (j *JournalRecord) encode() ([]byte, error) {
+	var b bytes.Buffer
+	if err := msgpack.NewEncoder(&b).Encode(j); err != nil {
+		return nil, fmt.Errorf("encoding journal record: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// DecodeJournal decodes the value of a journal record.
+func DecodeJournal(b []byte) (*JournalRecord, error) {
+	var j JournalRecord
+	dec := msgpack.NewDecoder(bytes.NewReader(b))
+	if err := dec.Decode(&j); err != nil {
+		return nil, fmt.Errorf("decoding journal record: %w", err)
+	}
+	if j.Version != journalVersion {
+		return nil, fmt.Errorf("journal record has format %d, this program reads %d: use the newer program: %w", j.Version, journalVersion, ErrDisagree)
+	}
+	for _, r := range j.Ranges {
+		if r.Part < 0 || r.Part >= len(j.Parts) {
+			return nil, fmt.Errorf("journal record of epoch %d names partition %d of %d: %w", j.Epoch, r.Part, len(j.Parts), ErrDisagree)
+		}
+	}
+	return &j, nil
+}

@@ -1,0 +1,388 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"leadstream/state"
+)
+
+// loop is what only Run's goroutine touches.
+type loop struct {
+	cur, flight *epoch
+	owned       map[int32]bool // as the group says, live or restoring
+	restoring   map[int32]context.CancelFunc
+	restores    sync.WaitGroup
+	heads       heads
+	skewed      bool
+	turn        int32 // the shard whose slice comes next
+	fencedAt    time.Time
+	fenced      Fence
+	marks       map[int32][]mark
+	lastCut     int64
+	published   map[string]bool
+	retryAt     time.Time
+	aborts      int
+	restart     func(id int32)
+	inStore     int // slices on their way into the store
+}
+
+// mark remembers where an epoch ended, for cutting and for the age of changes.
+type mark struct {
+	epoch          uint64
+	wall           int64
+	journal, inbox int64
+}
+
+type restoration struct {
+	id  int32
+	s   *shard
+	err error
+	dur time.Duration
+}
+
+// tickEvery is how often the loop looks for timers that have come due while nothing arrives.
+const tickEvery = 10 * time.Millisecond
+
+func (e *Engine) runLoop(ctx, work context.Context) error {
+	lp := &e.loop
+	lp.owned, lp.restoring = map[int32]bool{}, map[int32]context.CancelFunc{}
+	lp.heads, lp.marks, lp.published = heads{}, map[int32][]mark{}, map[string]bool{}
+	lp.restart = func(id int32) { e.startRestore(work, id) }
+	defer func() {
+		for _, cancel := range lp.restoring {
+			cancel()
+		}
+	}()
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		in := e.polled
+		if e.backlogged() {
+			in = nil
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return e.stop()
+		case err = <-e.failed:
+		case ch, ok := <-e.cfg.Group.Changes():
+			if !ok {
+				return fmt.Errorf("the group ended: another process may use this instance name: %w", ErrFenced)
+			}
+			err = e.change(ch)
+		case r := <-e.restored:
+			err = e.install(r)
+		case f := <-in:
+			e.distribute(f)
+		case d := <-e.decided:
+			err = e.decide(d)
+		case ep := <-e.stored:
+			e.wasStored(ep)
+		case f := <-e.followed:
+			e.heard(f)
+		case <-tick.C:
+		}
+		if err == nil {
+			err = e.work()
+		}
+		if err != nil {
+			e.abandon()
+			return err
+		}
+	}
+}
+
+// backlogged says that nothing more should be read now.
+func (e *Engine) backlogged() bool {
+	for _, s := range e.live {
+		if len(s.queue) > 64 || s.dirty.len() > e.cfg.DirtyLimit {
+			return true
+		}
+	}
+	return e.loop.flight != nil && e.loop.cur != nil && e.loop.cur.full()
+}
+
+// distribute hands fetches to their shards.
+func (e *Engine) distribute(fetches []Fetch) {
+	now := e.cfg.Clock()
+	byShard := map[int32][]Fetch{}
+	for _, f := range fetches {
+		id := f.Partition % e.cfg.Shards
+		s := e.live[id]
+		if s == nil {
+			continue // of a shard that has just left
+		}
+		l := s.live[f.TopicPartition]
+		if l == nil {
+			l = &liveness{recordAt: now}
+			s.live[f.TopicPartition] = l
+		}
+		l.end = f.End
+		if len(f.Records) > 0 {
+			l.recordAt = now
+		}
+		byShard[id] = append(byShard[id], f)
+	}
+	for id, fs := range byShard {
+		e.live[id].enqueue(fs)
+	}
+}
+
+// heard takes in what a shard's journal says of its place in time, and of the broker's clock.
+func (e *Engine) heard(f followed) {
+	now := e.cfg.Clock()
+	e.loop.heads.update(f.shard, f.epoch, f.watermark, f.caughtUp, f.forwarded, now)
+	if f.appended <= 0 {
+		return
+	}
+	skewed := now-f.appended > nearWall || f.appended-now > nearWall
+	if skewed != e.loop.skewed {
+		e.loop.skewed = skewed
+		e.m.skewed.Set(map[bool]float64{true: 1}[skewed])
+		e.log.Warn("the broker's clock and ours differ by over a minute", "skewed", skewed, "broker_minus_local_ms", f.appended-now)
+	}
+}
+
+// change follows the group.
+func (e *Engine) change(ch Change) error {
+	lp := &e.loop
+	if lp.flight != nil {
+		if err := e.decide(<-e.decided); err != nil {
+			return err
+		}
+	}
+	if len(ch.Lost) > 0 && lp.cur != nil {
+		e.m.aborts.WithLabelValues("rebalance").Inc()
+		if err := e.rollbackAll(); err != nil {
+			return err
+		}
+	}
+	var remove []TopicPartition
+	for _, id := range ch.Lost {
+		delete(lp.owned, id)
+		if cancel := lp.restoring[id]; cancel != nil {
+			cancel()
+		}
+		if s := e.live[id]; s != nil {
+			for _, p := range s.st.parts {
+				remove = append(remove, p.TopicPartition)
+			}
+			e.mu.Lock()
+			delete(e.live, id)
+			e.mu.Unlock()
+			delete(lp.marks, id)
+		}
+	}
+	if len(remove) > 0 {
+		if err := e.reread(remove, nil); err != nil {
+			return fmt.Errorf("letting go of shards: %w", err)
+		}
+	}
+	for _, id := range ch.Gained {
+		lp.owned[id] = true
+		lp.restart(id)
+	}
+	if len(ch.Lost)+len(ch.Gained) > 0 {
+		e.log.Info("shards changed", "gained", ch.Gained, "lost", ch.Lost, "owned", len(lp.owned))
+	}
+	lp.fencedAt = time.Time{}
+	ch.Done()
+	// No shard of the open epoch was lost: it may be committed under the new generation.
+	if lp.cur != nil {
+		lp.cur.fence, _ = e.cfg.Group.Fence()
+	}
+	e.countShards()
+	return nil
+}
+
+// startRestore restores a shard on a goroutine of its own, which ends with work or when the shard is lost.
+func (e *Engine) startRestore(work context.Context, id int32) {
+	lp := &e.loop
+	if e.live[id] != nil || lp.restoring[id] != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(work)
+	lp.restoring[id] = cancel
+	lp.restores.Go(func() {
+		start := time.Now()
+		s, err := e.restore(ctx, id)
+		select {
+		case e.restored <- restoration{id, s, err, time.Since(start)}:
+		case <-work.Done():
+		}
+	})
+}
+
+// install makes a restored shard live.
+func (e *Engine) install(r restoration) error {
+	lp := &e.loop
+	cancel := lp.restoring[r.id]
+	delete(lp.restoring, r.id)
+	defer e.countShards()
+	if cancel != nil {
+		defer cancel()
+	}
+	if !lp.owned[r.id] {
+		return nil // lost meanwhile
+	}
+	if r.err != nil {
+		if errors.Is(r.err, context.Canceled) { // lost and gained again while it was restoring
+			lp.restart(r.id)
+			return nil
+		}
+		return fmt.Errorf("restoring shard %d: %w", r.id, r.err)
+	}
+	starts := make([]Start, 0, len(r.s.st.parts))
+	for _, p := range r.s.st.parts {
+		starts = append(starts, Start{p.TopicPartition, p.next})
+	}
+	e.mu.Lock()
+	e.live[r.id] = r.s
+	e.mu.Unlock()
+	if err := e.reread(nil, starts); err != nil {
+		return fmt.Errorf("reading the inputs of shard %d: %w", r.id, err)
+	}
+	e.m.restoreSeconds.Observe(r.dur.Seconds())
+	e.log.Info("shard is live", "shard", r.id, "epoch", r.s.st.epoch, "restore_ms", r.dur.Milliseconds())
+	return nil
+}
+
+func (e *Engine) countShards() {
+	e.m.shards.WithLabelValues("live").Set(float64(len(e.live)))
+	e.m.shards.WithLabelValues("restoring").Set(float64(len(e.loop.restoring)))
+}
+
+// stop ends in order: what is open is committed, everything is checkpointed.
+func (e *Engine) stop() error {
+	lp := &e.loop
+	if lp.flight != nil {
+		if err := e.decide(<-e.decided); err != nil {
+			return err
+		}
+	}
+	if lp.cur != nil {
+		if err := e.finish(); err != nil {
+			return err
+		}
+	}
+	for _, id := range e.liveIDs() {
+		for e.live[id] != nil {
+			done, err := e.checkpointAll(e.live[id])
+			if err != nil {
+				return err
+			}
+			if done {
+				break
+			}
+		}
+	}
+	return e.drainStore()
+}
+
+// finish commits the open epoch and waits; on an abort the work is dropped: it will be done by whoever comes next.
+func (e *Engine) finish() error {
+	if err := e.send(nil); err != nil {
+		return err
+	}
+	d := <-e.decided
+	if d.err != nil {
+		e.log.Warn("the last epoch was not committed and will be done again", "reason", d.err)
+		e.m.aborts.WithLabelValues("stop").Inc()
+		for i, s := range d.ep.shards {
+			s.rollback(d.ep.parts[i])
+		}
+		if sl := d.ep.slice; sl != nil {
+			sl.shard.putBack(sl.entries)
+		}
+		e.loop.flight = nil
+		e.forgetLive()
+		return nil
+	}
+	return e.decide(d)
+}
+
+// checkpointAll writes one more slice of a shard's changed leads in an epoch of its own.
+func (e *Engine) checkpointAll(s *shard) (done bool, err error) {
+	if s.dirty.len() == 0 && s.st.epoch == s.cleanAt {
+		return true, nil
+	}
+	fence, ok := e.cfg.Group.Fence()
+	if !ok {
+		return true, nil // out of the group: the journal has everything
+	}
+	e.loop.cur = &epoch{opened: e.cfg.Clock(), fence: fence}
+	s.begin(s.readClock(s.st.wall, s.st.cap, true))
+	e.loop.cur.add(s)
+	sl := &slice{shard: s, entries: s.take(e.cfg.SliceLeads, e.cfg.SliceBytes*4, ^uint64(0))}
+	if err := e.seal(sl); err != nil {
+		return true, err
+	}
+	return false, e.finish()
+}
+
+// toStore hands a committed slice to the storer, whose answers it takes meanwhile.
+func (e *Engine) toStore(ep *epoch) {
+	for {
+		select {
+		case e.store <- ep:
+			e.loop.inStore++
+			return
+		case done := <-e.stored:
+			e.wasStored(done)
+		}
+	}
+}
+
+func (e *Engine) wasStored(ep *epoch) {
+	e.loop.inStore--
+	ep.slice.shard.stored(ep.slice)
+}
+
+// drainStore waits until the store has all slices, and makes them durable.
+func (e *Engine) drainStore() error {
+	for e.loop.inStore > 0 {
+		select {
+		case ep := <-e.stored:
+			e.wasStored(ep)
+		case err := <-e.failed:
+			return err
+		}
+	}
+	if err := e.cfg.Store.Flush(); err != nil {
+		return fmt.Errorf("flushing the store: %w", err)
+	}
+	return nil
+}
+
+// abandon stops without deciding anything more: the next owner redoes what is committed.
+func (e *Engine) abandon() {
+	if e.loop.flight != nil {
+		<-e.decided
+		e.loop.flight = nil
+	}
+}
+
+func (e *Engine) liveIDs() []int32 {
+	ids := make([]int32, 0, len(e.live))
+	for id := range e.live {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// forgetLive drops all shards without deciding anything.
+func (e *Engine) forgetLive() {
+	e.mu.Lock()
+	clear(e.live)
+	e.mu.Unlock()
+}
+
+func (e *Engine) writeSlice(sl *slice, records []OutRecord) error {
+	return e.cfg.Store.Checkpoint(sl.shard.id, sl.entities(records), state.Meta{Epoch: sl.epoch, Redo: sl.redo})
+}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// MessageKind says what an inbox message asks for.
+type MessageKind uint8
+
+// The kinds of inbox messages.
+const (
+	MessageEvent       MessageKind = iota + 1 // an event that was read on another shard
+	MessageCloseSource                        // a history source is complete: it may count as caught up
+)
+
+// Message is what one entity, or an operator, says to another through an inbox.
+type Message struct {
+	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack's reflection
+	Kind     MessageKind
+	// Source is the name of the source the event came from, or that is to be closed.
+	Source string
+	// Time is the event's time as the sender resolved it: its own wall clock limited it.
+	Time int64
+	// Topic, Partition and Offset say where the event was read; Timestamp is that record's.
+	Topic     string
+	Partition int32
+	Offset    int64
+	Timestamp int64
+	Value     []byte
+	Headers   []Header
+}
+
+func (m *Message) encode() ([]byte, error) {
+	var b bytes.Buffer
+	if err := msgpack.NewEncoder(&b).Encode(m); err != nil {
+		return nil, fmt.Errorf("encoding inbox message: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// DecodeMessage decodes the value of an inbox record; what it can't read is a *DeadLetter error.
+func DecodeMessage(b []byte) (*Message, error) {
+	var m Message
+	if err := msgpack.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
+		return nil, &DeadLetter{Reason: "bad_message", Detail: "not an inbox message"}
+	}
+	if m.Kind != MessageEvent && m.Kind != MessageCloseSource {
+		return nil, &DeadLetter{Reason: "bad_message", Detail: fmt.Sprintf("unknown kind %d", m.Kind)}
+	}
+	return &m, nil
+}
+
+// CloseSource returns the inbox message that tells a shard that a history source is complete; the
+// caller writes one to every partition of the inbox topic.
+func CloseSource(name string) ([]byte, error) {
+	m := Message{Kind: MessageCloseSource, Source: name}
+	return m.encode()
+}

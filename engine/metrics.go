@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"leadstream/state/lead"
+)
+
+// epochStats counts what one shard did in one epoch; it reaches the metrics when the epoch is committed.
+type epochStats struct {
+	events, received, duplicates, migrated int
+	hits, misses                           int
+	transitions, handoffs                  int
+	deadletters                            map[string]int
+}
+
+func (s *epochStats) count(k lead.Kind) {
+	if k == lead.HandOff {
+		s.handoffs++
+		return
+	}
+	s.transitions++
+}
+
+func (s *epochStats) dead(reason string) {
+	if s.deadletters == nil {
+		s.deadletters = make(map[string]int)
+	}
+	s.deadletters[reason]++
+}
+
+// metrics are the engine's own. Every name is documented in docs/operations.md.
+type metrics struct {
+	events, received, forwarded, duplicates, late prometheus.Counter
+	conditionErrors                               *prometheus.CounterVec
+	edgesDropped                                  prometheus.Counter
+	outputs                                       *prometheus.CounterVec
+	deadletters                                   *prometheus.CounterVec
+	epochs, aborts                                *prometheus.CounterVec
+	timers, migrated, redone                      prometheus.Counter
+	cacheHits, cacheMisses, evicted               prometheus.Counter
+	checkpointed                                  prometheus.Counter
+	epochSeconds, commitSeconds, restoreSeconds   prometheus.Histogram
+	shards                                        *prometheus.GaugeVec
+	skewed                                        prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "leadstream_engine_" + name, Help: help})
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "leadstream_engine_" + name, Help: help}, []string{label})
+	}
+	seconds := func(name, help string) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "leadstream_engine_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)})
+	}
+	m := &metrics{
+		events:          counter("events_total", "Source records read, of committed epochs."),
+		received:        counter("events_received_total", "Events that came from another shard through the inbox."),
+		forwarded:       counter("events_forwarded_total", "Events sent to the shard of their routing id."),
+		duplicates:      counter("events_duplicate_total", "Events dropped because their messageId was seen."),
+		late:            counter("events_late_total", "Events older than their lead's clock."),
+		conditionErrors: vec("condition_errors_total", "Expressions that ended in an error and counted as false, by rule.", "rule"),
+		edgesDropped:    counter("edges_dropped_total", "Rising edges inside a cooldown."),
+		outputs:         vec("outputs_total", "Records put out, by kind.", "kind"),
+		deadletters:     vec("deadletters_total", "Records sent to the dead-letter topic, by reason.", "reason"),
+		epochs:          vec("epochs_total", "Transactions, by outcome.", "outcome"),
+		aborts:          vec("rollbacks_total", "Times that uncommitted work was dropped, by cause.", "cause"),
+		timers:          counter("timers_fired_total", "Timers that came due."),
+		migrated:        counter("leads_migrated_total", "Leads brought under a new rule set."),
+		redone:          counter("epochs_redone_total", "Epochs applied again in recovery."),
+		cacheHits:       counter("cache_hits_total", "Leads found in the cache."),
+		cacheMisses:     counter("cache_misses_total", "Leads looked up in the store."),
+		evicted:         counter("cache_evicted_total", "Leads evicted from the cache."),
+		checkpointed:    counter("leads_checkpointed_total", "Leads written to the state topic and the store."),
+		epochSeconds:    seconds("epoch_seconds", "Time an epoch was open."),
+		commitSeconds:   seconds("commit_seconds", "Time from the end of an epoch to its commit."),
+		restoreSeconds:  seconds("restore_seconds", "Time to restore a shard."),
+		shards:          prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leadstream_engine_shards", Help: "Shards of this process, by state."}, []string{"state"}),
+		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
+	}
+	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff} {
+		m.outputs.WithLabelValues(k.String())
+	}
+	for _, o := range []string{"committed", "aborted", "fenced", "unknown"} {
+		m.epochs.WithLabelValues(o)
+	}
+	for _, o := range []string{"aborted", "fenced", "unknown", "rebalance", "stop"} {
+		m.aborts.WithLabelValues(o)
+	}
+	for _, o := range []string{"live", "restoring"} {
+		m.shards.WithLabelValues(o)
+	}
+	if reg != nil {
+		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.outputs,
+			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
+			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed)
+	}
+	return m
+}
+
+// committed adds what a committed epoch counted.
+func (m *metrics) committed(ep *shardEpoch) {
+	st := &ep.stats
+	m.events.Add(float64(st.events))
+	m.received.Add(float64(st.received))
+	m.forwarded.Add(float64(ep.forwarded))
+	m.duplicates.Add(float64(st.duplicates))
+	m.outputs.WithLabelValues(lead.StageChanged.String()).Add(float64(st.transitions))
+	m.outputs.WithLabelValues(lead.HandOff.String()).Add(float64(st.handoffs))
+	for reason, n := range st.deadletters {
+		m.deadletters.WithLabelValues(reason).Add(float64(n))
+	}
+	m.timers.Add(float64(ep.fired))
+	m.migrated.Add(float64(st.migrated))
+	m.cacheHits.Add(float64(st.hits))
+	m.cacheMisses.Add(float64(st.misses))
+}

@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"leadstream/rules"
+	"leadstream/state/lead"
+)
+
+// LeadView is what is known of a lead as of a time: committed state only.
+type LeadView struct {
+	rules.View
+	ID      string
+	Shard   int32
+	RuleSet string
+}
+
+// Lead returns the committed state of a lead, with its scores as of `at`. It is safe on any goroutine.
+// ErrNotOwned when the lead's shard is not live here, ErrNotFound when there is no such lead.
+func (e *Engine) Lead(_ context.Context, id string, at int64) (*LeadView, error) {
+	shard := ShardOf([]byte(id), e.cfg.Shards)
+	e.mu.RLock()
+	s := e.live[shard]
+	e.mu.RUnlock()
+	if s == nil {
+		return nil, fmt.Errorf("shard %d: %w", shard, ErrNotOwned)
+	}
+	l := s.cache.read(id)
+	if l == nil {
+		v, ok, err := e.cfg.Store.Get(shard, id, nil)
+		if err != nil {
+			return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
+		}
+		if !ok {
+			return nil, ErrNotFound
+		}
+		l = new(lead.Lead)
+		if err := lead.Decode(v, l); err != nil {
+			return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
+		}
+	}
+	set, err := e.ruleSet(l.Rules)
+	if err != nil {
+		return nil, err
+	}
+	return &LeadView{View: set.NewEvaluator().View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version()}, nil
+}
+
+// ShardStatus is one live shard as of its last commit.
+type ShardStatus struct {
+	Shard int32  `json:"shard"`
+	Epoch uint64 `json:"epoch"`
+	// Tick is the shard's time in ms, null-like (the smallest integer) before there is one.
+	Tick        int64  `json:"tick"`
+	RedoPoint   uint64 `json:"redo_point"`
+	RedoAgeMs   int64  `json:"redo_age_ms"`
+	Lag         int64  `json:"lag_records"`
+	DirtyLeads  int    `json:"dirty_leads"`
+	CachedLeads int    `json:"cached_leads"`
+	CachedBytes int64  `json:"cached_bytes"`
+	Timers      int    `json:"timers"`
+	Queued      int    `json:"queued_records"`
+	CaughtUp    bool   `json:"caught_up"`
+	// Partitions are the input partitions' places.
+	Partitions []PartitionStatus `json:"partitions"`
+}
+
+// PartitionStatus is the place of an input partition.
+type PartitionStatus struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Next      int64  `json:"next"`
+	End       int64  `json:"end"`
+	Watermark int64  `json:"watermark"`
+}
+
+// Status is what this process runs.
+type Status struct {
+	Instance  string        `json:"instance"`
+	RuleSet   string        `json:"rule_set"`
+	Owned     int           `json:"owned"`
+	Restoring int           `json:"restoring"`
+	Shards    []ShardStatus `json:"shards"`
+}
+
+// Ready reports whether all shards that the group gave this process are live, and there is one.
+func (s *Status) Ready() bool { return s.Owned > 0 && s.Restoring == 0 && len(s.Shards) == s.Owned }
+
+// Status returns the state as of a moment ago. It is safe on any goroutine.
+func (e *Engine) Status() Status {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.status
+}
+
+// updateStatus is called by the loop, which owns what it reads.
+func (e *Engine) updateStatus(wall int64) {
+	st := Status{Instance: e.writer, RuleSet: e.cfg.Rules.Version(), Owned: len(e.loop.owned), Restoring: len(e.loop.restoring)}
+	for _, id := range e.liveIDs() {
+		st.Shards = append(st.Shards, e.shardStatus(e.live[id], wall))
+	}
+	e.mu.Lock()
+	e.status = st
+	e.mu.Unlock()
+}
+
+func (e *Engine) shardStatus(s *shard, wall int64) ShardStatus {
+	x := ShardStatus{
+		Shard: s.id, Epoch: s.done.epoch, Tick: s.done.tick, RedoPoint: s.redoPoint(s.done.epoch, false),
+		DirtyLeads: s.dirty.len(), CachedLeads: len(s.cache.ring), CachedBytes: s.cache.bytes,
+		Timers: len(s.timers.heap), Queued: s.queued(), CaughtUp: true,
+	}
+	if x.RedoPoint < x.Epoch {
+		for _, m := range e.loop.marks[s.id] {
+			if m.epoch > x.RedoPoint {
+				x.RedoAgeMs = wall - m.wall
+				break
+			}
+		}
+	}
+	for i := range s.done.parts {
+		p := &s.done.parts[i]
+		ps := PartitionStatus{Topic: p.Topic, Partition: p.Partition, Next: p.next, Watermark: p.watermark}
+		if l := s.live[p.TopicPartition]; l != nil {
+			ps.End = l.end
+			x.Lag += max(0, l.end-max(0, p.next))
+			x.CaughtUp = x.CaughtUp && p.next >= l.end
+		}
+		x.Partitions = append(x.Partitions, ps)
+	}
+	return x
+}
+
+// ruleSet returns a rule set by id: the active one, or one from the rules topic.
+func (e *Engine) ruleSet(id lead.RuleSetID) (*rules.Set, error) {
+	e.mu.RLock()
+	set := e.ruleSets[id]
+	e.mu.RUnlock()
+	if set != nil {
+		return set, nil
+	}
+	var names []string
+	tp := TopicPartition{e.cfg.topic(TopicRules), 0}
+	err := e.cfg.History.Read(context.Background(), tp, StartOfPartition, CommittedEnd, func(r *Record) error {
+		if r.Value == nil {
+			return nil
+		}
+		x, err := rules.ParseSource(r.Value)
+		if err != nil {
+			// Another version of this program wrote it; it matters only if it is the one that is asked for.
+			e.log.Warn("a stored rule set can't be read by this version", "version", string(r.Key), "reason", err)
+			return nil
+		}
+		names = append(names, x.Version())
+		e.mu.Lock()
+		e.ruleSets[x.ID()] = x
+		e.mu.Unlock()
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the rules topic: %w", err)
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if set = e.ruleSets[id]; set == nil {
+		sort.Strings(names)
+		return nil, fmt.Errorf("rule set %016x is not in topic %s, which has %v: %w", uint64(id), tp.Topic, names, ErrDisagree)
+	}
+	return set, nil
+}
+
+// shardCollector exports gauges of each shard from the last status.
+type shardCollector struct{ e *Engine }
+
+var (
+	descLag   = prometheus.NewDesc("leadstream_engine_lag_records", "Records of a shard's inputs that are not applied.", []string{"shard"}, nil)
+	descDirty = prometheus.NewDesc("leadstream_engine_dirty_leads", "Changed leads that are not checkpointed.", []string{"shard"}, nil)
+	descCache = prometheus.NewDesc("leadstream_engine_cached_leads", "Leads in the cache.", []string{"shard"}, nil)
+	descBytes = prometheus.NewDesc("leadstream_engine_cached_bytes", "Estimated heap of the cached leads.", []string{"shard"}, nil)
+	descTimer = prometheus.NewDesc("leadstream_engine_timers", "Timers held in memory.", []string{"shard"}, nil)
+	descRedo  = prometheus.NewDesc("leadstream_engine_redo_age_seconds", "Age of the oldest change that is not checkpointed.", []string{"shard"}, nil)
+	descTick  = prometheus.NewDesc("leadstream_engine_tick_seconds", "The shard's time.", []string{"shard"}, nil)
+	descEpoch = prometheus.NewDesc("leadstream_engine_epoch", "The shard's last committed epoch.", []string{"shard"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *shardCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descLag, descDirty, descCache, descBytes, descTimer, descRedo, descTick, descEpoch} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *shardCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.e.Status().Shards {
+		label := fmt.Sprint(s.Shard)
+		put := func(d *prometheus.Desc, v float64) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, label)
+		}
+		put(descLag, float64(s.Lag))
+		put(descDirty, float64(s.DirtyLeads))
+		put(descCache, float64(s.CachedLeads))
+		put(descBytes, float64(s.CachedBytes))
+		put(descTimer, float64(s.Timers))
+		put(descRedo, float64(s.RedoAgeMs)/1000)
+		put(descTick, float64(max(0, s.Tick))/1000)
+		put(descEpoch, float64(s.Epoch))
+	}
+}

@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"leadstream/state"
+	"leadstream/state/lead"
+)
+
+// redoChunk bounds the source records held in memory while epochs are applied again.
+const redoChunk = 50_000
+
+// newShard makes an empty shard.
+func (e *Engine) newShard(id int32) *shard {
+	s := &shard{
+		id: id, cfg: &e.cfg, sources: e.sources, decoders: make(map[string]Decoder, len(e.sources)),
+		cache: newCache(), timers: newTimers(), live: make(map[TopicPartition]*liveness), ruleSet: e.ruleSet,
+	}
+	for topic, src := range e.sources {
+		s.decoders[topic] = src.NewDecoder()
+	}
+	s.st = shardState{tick: noTime, cap: lead.Never, wall: noTime, rules: e.cfg.Rules}
+	return s
+}
+
+// restore brings a shard to the state of its last committed epoch. It runs beside the shards that are live.
+func (e *Engine) restore(ctx context.Context, id int32) (*shard, error) {
+	jtp := TopicPartition{e.cfg.topic(TopicJournal), id}
+	// The writer before may have died with a transaction open: freeing it takes milliseconds, waiting
+	// for its time-out takes seconds.
+	before, err := e.readJournal(ctx, jtp, CommittedEnd)
+	if err != nil {
+		return nil, err
+	}
+	if before.last != nil {
+		if err := e.cfg.Committer.FenceWriter(ctx, before.last.Writer, before.last.Slots); err != nil {
+			return nil, fmt.Errorf("fencing the writer of shard %d before: %w", id, err)
+		}
+	}
+	s := e.newShard(id)
+	offsets, err := e.cfg.History.Committed(ctx, e.wantedParts(id))
+	if err != nil {
+		return nil, fmt.Errorf("reading the group's offsets of shard %d: %w", id, err)
+	}
+	jr, err := e.readJournal(ctx, jtp, EndOfPartition)
+	if err != nil {
+		return nil, err
+	}
+	if jr.last == nil {
+		return s, e.startEmpty(s, offsets)
+	}
+	s, err = e.rebuild(ctx, s, jtp, jr)
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.st.parts {
+		p := &s.st.parts[i]
+		if at, ok := offsets[p.TopicPartition]; ok && at != p.next {
+			return nil, fmt.Errorf("the group's offset of %s/%d is %d, the journal says %d: someone has reset the group's offsets; set them back, or start a new application name to process the topic again: %w",
+				p.Topic, p.Partition, at, p.next, ErrDisagree)
+		}
+	}
+	s.reconcile(e.wantedParts(id))
+	s.done = s.st
+	return s, nil
+}
+
+func (e *Engine) startEmpty(s *shard, offsets map[TopicPartition]int64) error {
+	for tp, at := range offsets {
+		return fmt.Errorf("the group has committed offset %d of %s/%d, but shard %d has no journal: the journal topic was deleted, or another program uses this group: %w", at, tp.Topic, tp.Partition, s.id, ErrDisagree)
+	}
+	if err := e.cfg.Store.Drop(s.id); err != nil {
+		return fmt.Errorf("clearing shard %d: %w", s.id, err)
+	}
+	s.reconcile(e.wantedParts(s.id))
+	s.done = s.st
+	return nil
+}
+
+// rebuild restores from the local store if that can be done, else from the state topic.
+func (e *Engine) rebuild(ctx context.Context, s *shard, jtp TopicPartition, jr *journalEnds) (*shard, error) {
+	meta, ok, err := e.cfg.Store.Meta(s.id)
+	if err != nil {
+		return nil, fmt.Errorf("opening shard %d in the store: %w", s.id, err)
+	}
+	if ok {
+		switch {
+		case meta.Epoch > jr.last.Epoch:
+			e.log.Warn("local store is ahead of the journal and is discarded", "shard", s.id, "store_epoch", meta.Epoch, "journal_epoch", jr.last.Epoch)
+		case meta.Redo+1 < jr.first && meta.Redo != jr.last.Epoch:
+			e.log.Info("local store is older than the journal reaches back and is discarded", "shard", s.id, "store_redo", meta.Redo, "journal_first", jr.first)
+		default:
+			err := e.redoFrom(ctx, s, jtp, jr.last, meta.Redo)
+			if !errors.Is(err, ErrGap) {
+				return s, err
+			}
+			e.log.Warn("the local store needs records that are gone: restoring from the state topic", "shard", s.id, "reason", err)
+			s = e.newShard(s.id)
+		}
+	}
+	if err := e.loadState(ctx, s.id, jr.last); err != nil {
+		return nil, err
+	}
+	return s, e.redoFrom(ctx, s, jtp, jr.last, jr.last.Redo)
+}
+
+// loadState fills the store from the state topic. A value written after the journal record was read
+// can't be there: its writer is fenced.
+func (e *Engine) loadState(ctx context.Context, id int32, last *JournalRecord) (err error) {
+	if err := e.cfg.Store.Drop(id); err != nil {
+		return fmt.Errorf("clearing shard %d: %w", id, err)
+	}
+	ld, err := e.cfg.Store.Load(id)
+	if err != nil {
+		return fmt.Errorf("loading shard %d: %w", id, err)
+	}
+	defer func() {
+		if err != nil {
+			ld.Abort()
+		}
+	}()
+	n := 0
+	err = e.cfg.History.Read(ctx, TopicPartition{e.cfg.topic(TopicState), id}, StartOfPartition, EndOfPartition, func(r *Record) error {
+		n++
+		if n%1_000_000 == 0 {
+			e.log.Info("restoring from the state topic", "shard", id, "records", n)
+		}
+		if r.Value == nil {
+			return ld.Add(string(r.Key), nil, lead.Never)
+		}
+		due, err := lead.EncodedDue(r.Value)
+		if err != nil {
+			return fmt.Errorf("state topic, shard %d, offset %d: %w", id, r.Offset, err)
+		}
+		return ld.Add(string(r.Key), r.Value, due)
+	})
+	if err != nil {
+		return fmt.Errorf("loading shard %d from the state topic: %w", id, err)
+	}
+	e.log.Info("restored from the state topic", "shard", id, "records", n)
+	return ld.Finish(state.Meta{Epoch: last.Redo, Redo: last.Redo})
+}
+
+// journalEnds are the ends of a shard's journal.
+type journalEnds struct {
+	first uint64
+	last  *JournalRecord
+}
+
+func (e *Engine) readJournal(ctx context.Context, tp TopicPartition, to int64) (*journalEnds, error) {
+	var ends journalEnds
+	var last []byte
+	err := e.cfg.History.Read(ctx, tp, StartOfPartition, to, func(r *Record) error {
+		if ends.first == 0 {
+			j, err := DecodeJournal(r.Value)
+			if err != nil {
+				return fmt.Errorf("%s/%d offset %d: %w", tp.Topic, tp.Partition, r.Offset, err)
+			}
+			ends.first = j.Epoch
+		}
+		last = r.Value
+		return nil
+	})
+	if err == nil && last != nil {
+		ends.last, err = DecodeJournal(last)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal of shard %d: %w", tp.Partition, err)
+	}
+	return &ends, nil
+}
+
+// redoFrom applies the epochs after redo up to last again.
+func (e *Engine) redoFrom(ctx context.Context, s *shard, jtp TopicPartition, last *JournalRecord, from uint64) (err error) {
+	if from >= last.Epoch {
+		s.st, err = s.stateAfter(last)
+		s.done, s.cleanAt = s.st, last.Epoch
+		return err
+	}
+	var chunk []*JournalRecord
+	n, started := 0, false
+	flush := func() error {
+		err := e.redoChunk(ctx, s, chunk)
+		chunk, n = chunk[:0], 0
+		return err
+	}
+	err = e.cfg.History.Read(ctx, jtp, StartOfPartition, EndOfPartition, func(r *Record) error {
+		j, err := DecodeJournal(r.Value)
+		if err != nil {
+			return err
+		}
+		if j.Epoch <= from {
+			return nil
+		}
+		if !started {
+			if j.Epoch != from+1 {
+				return fmt.Errorf("the journal of shard %d begins at epoch %d, redo needs %d: %w", s.id, j.Epoch, from+1, ErrGap)
+			}
+			started = true
+			s.st = s.stateBefore(j)
+		}
+		chunk = append(chunk, j)
+		for _, rg := range j.Ranges {
+			n += rg.Count
+		}
+		if n >= redoChunk || len(chunk) >= 4096 {
+			return flush()
+		}
+		return nil
+	})
+	if err == nil {
+		err = flush()
+	}
+	if err != nil {
+		return fmt.Errorf("redoing shard %d: %w", s.id, err)
+	}
+	// What only a journal record knows of the last epoch is taken from there.
+	s.st, err = s.stateAfter(last)
+	s.done = s.st
+	e.m.redone.Add(float64(last.Epoch - from))
+	e.log.Info("shard redone", "shard", s.id, "epochs", last.Epoch-from, "leads_cached", len(s.cache.byID))
+	return err
+}
+
+// redoChunk applies some journal records, reading each partition once.
+func (e *Engine) redoChunk(ctx context.Context, s *shard, chunk []*JournalRecord) error {
+	type span struct{ from, to int64 }
+	spans := map[TopicPartition]span{}
+	var order []TopicPartition
+	for _, j := range chunk {
+		for _, r := range j.Ranges {
+			tp := TopicPartition{j.Parts[r.Part].Topic, j.Parts[r.Part].Partition}
+			sp, ok := spans[tp]
+			if !ok {
+				order = append(order, tp)
+				sp = span{r.From, r.Next}
+			}
+			spans[tp] = span{min(sp.from, r.From), max(sp.to, r.Next)}
+		}
+	}
+	recs := map[TopicPartition][]Record{}
+	for _, tp := range order {
+		sp := spans[tp]
+		if sp.from >= sp.to {
+			continue
+		}
+		err := e.cfg.History.Read(ctx, tp, sp.from, sp.to, func(r *Record) error {
+			recs[tp] = append(recs[tp], *r)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading %s/%d again from offset %d to %d: %w", tp.Topic, tp.Partition, sp.from, sp.to, err)
+		}
+	}
+	for _, j := range chunk {
+		err := s.redoEpoch(j, func(r JournalRange) ([]Record, error) {
+			all := recs[TopicPartition{j.Parts[r.Part].Topic, j.Parts[r.Part].Partition}]
+			cmp := func(x Record, off int64) int {
+				switch {
+				case x.Offset < off:
+					return -1
+				case x.Offset > off:
+					return 1
+				}
+				return 0
+			}
+			a, _ := slices.BinarySearchFunc(all, r.From, cmp)
+			b, _ := slices.BinarySearchFunc(all, r.Next, cmp)
+			return all[a:b], nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wantedParts are the input partitions of a shard as configured: its inbox first, then by topic and partition.
+func (e *Engine) wantedParts(id int32) []TopicPartition {
+	parts := []TopicPartition{{e.cfg.topic(TopicInbox), id}}
+	topics := make([]string, 0, len(e.sources))
+	for t := range e.sources {
+		topics = append(topics, t)
+	}
+	slices.Sort(topics)
+	for _, t := range topics {
+		for p := id; p < e.cfg.SourcePartitions[t]; p += e.cfg.Shards {
+			parts = append(parts, TopicPartition{t, p})
+		}
+	}
+	return parts
+}
+
+// reconcile makes the shard's inputs those that are configured now; places that it knows are kept.
+func (s *shard) reconcile(want []TopicPartition) {
+	old := s.st.parts
+	s.st.parts = nil
+	for _, tp := range want {
+		p := part{TopicPartition: tp, source: s.sources[tp.Topic], next: StartOfPartition, watermark: noTime, floor: noTime, leaderEpoch: -1}
+		if i := slices.IndexFunc(old, func(o part) bool { return o.TopicPartition == tp }); i >= 0 {
+			p = old[i]
+		}
+		s.st.parts = append(s.st.parts, p)
+	}
+}
