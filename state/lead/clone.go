@@ -1,6 +1,6 @@
 package lead
 
-import "unsafe"
+import "reflect"
 
 // Clone returns a copy that can be changed without changing l. Strings and the text of trait values
 // are shared: both are immutable once they are in a Lead.
@@ -108,7 +108,7 @@ func fill[T any](dst, src []T, slab *[]T) []T {
 // Size estimates the bytes of heap that l occupies, for the cache's budget. It counts what slices have
 // room for, not only what they hold, and what is shared between versions of a lead in each of them.
 func (l *Lead) Size() int {
-	n := int(unsafe.Sizeof(*l)) + len(l.ID) + len(l.UserID) + len(l.Zone)
+	n := int(reflect.TypeFor[Lead]().Size()) + len(l.ID) + len(l.UserID) + len(l.Zone)
 	n += arrayBytes(l.Scores) + arrayBytes(l.Lines) + arrayBytes(l.Signals) + arrayBytes(l.Edges)
 	n += arrayBytes(l.Traits) + arrayBytes(l.Recent) + arrayBytes(l.Ledger)
 	for i := range l.Lines {
@@ -124,6 +124,5 @@ func (l *Lead) Size() int {
 }
 
 func arrayBytes[T any](s []T) int {
-	var zero T
-	return cap(s) * int(unsafe.Sizeof(zero))
+	return cap(s) * int(reflect.TypeFor[T]().Size())
 }

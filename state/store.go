@@ -1,0 +1,157 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Store holds the entities of all shards of this process. Its methods may be called from several
+// goroutines at once, except that one shard's writes come from one goroutine at a time.
+type Store struct {
+	db      *pebble.DB
+	options *pebble.Options // With Pebble's defaults filled in; the loader builds tables by it.
+	fs      vfs.FS
+	dir     string
+	lock    *pebble.Lock
+	failure *failure
+	counts  *counters
+
+	// loadBytes is the memory a Loader sorts in; tests make it small.
+	loadBytes int
+
+	// mu guards closed and loading. It is never held while Pebble is called, but by Close and Collect.
+	mu      sync.RWMutex
+	closed  bool
+	loading map[int32]bool
+}
+
+// The directory of a store.
+const (
+	storeDir = "pebble" // Pebble's own.
+	loadDir  = "load"   // What Loaders sort; emptied by Open.
+)
+
+// Open opens the store in o.Dir, creating it if there is none. It owns the directory until Close.
+// The sentinels of this package say what can be wrong with a directory; other errors are the disk's.
+func Open(o Options) (_ *Store, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("opening state store %q: %w", o.Dir, err)
+		}
+	}()
+	o, err = o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{fs: o.FS, dir: o.Dir, failure: newFailure(o.OnFatal), counts: new(counters), loadBytes: defaultLoadBytes, loading: make(map[int32]bool)}
+	if s.fs == nil {
+		s.fs = vfs.Default
+	}
+	if err := s.fs.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, classify(err)
+	}
+	if s.lock, err = pebble.LockDirectory(o.Dir, s.fs); err != nil {
+		if errors.Is(err, fs.ErrPermission) || vfs.IsNoSpaceError(err) {
+			return nil, fmt.Errorf("locking: %w", classify(err))
+		}
+		return nil, fmt.Errorf("%w (%s); stop it or give this one another directory", ErrLocked, text(err))
+	}
+	if err := s.open(o); err != nil {
+		if s.failure.failed() == nil {
+			err = errors.Join(err, s.lock.Close())
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// open does what Open does once the directory is locked.
+func (s *Store) open(o Options) error {
+	id, err := s.readIdentity()
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		if id, err = s.createIdentity(o); err != nil {
+			return err
+		}
+	}
+	if err := id.check(o); err != nil {
+		return err
+	}
+	if err := s.fs.RemoveAll(s.fs.PathJoin(s.dir, loadDir)); err != nil {
+		return classify(err)
+	}
+	s.options = s.pebbleOptions(o)
+	// The options are shared with the loader, which needs the defaults that Pebble would fill into a copy.
+	s.options.EnsureDefaults()
+	err = s.failure.guard(func() error {
+		db, err := pebble.Open(s.fs.PathJoin(s.dir, storeDir), s.options)
+		if err == nil {
+			s.db = db
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		// Pebble knows from its own records what must be there, and calls it damage only while it is open.
+		return fmt.Errorf("%w: %s; %s", ErrCorrupt, text(err), removeHint)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.upgrade(id); err != nil {
+		return errors.Join(err, s.closeDB())
+	}
+	return nil
+}
+
+// Flush makes everything that was written durable: after it, a power cut takes nothing.
+func (s *Store) Flush() error {
+	err := s.failure.guard(func() error { return s.db.LogData(nil, pebble.Sync) })
+	return wrap(err, "syncing state store")
+}
+
+// Close makes everything durable and gives up the directory. No other method may be running or be called
+// afterwards, but Collect. A store that has failed keeps its directory until the process ends: Pebble may
+// still be at work in it.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if err := s.failure.failed(); err != nil {
+		return wrap(err, "closing state store")
+	}
+	if err := s.Flush(); err != nil {
+		return wrap(err, "closing state store")
+	}
+	if err := s.closeDB(); err != nil {
+		return wrap(err, "closing state store")
+	}
+	return wrap(classify(s.lock.Close()), "unlocking state store")
+}
+
+func (s *Store) closeDB() error { return s.failure.guard(s.db.Close) }
+
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+// orDiscard returns l, or a logger that writes nothing.
+func orDiscard(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return l
+}
