@@ -5,3 +5,5 @@
 // Every check is a function from a Tree to findings, so that a test can show it a bad sample; the
 // repository itself is just one more sample, which must have no findings.
 package lint
+
+//go:generate go run ./generate

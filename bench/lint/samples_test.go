@@ -55,6 +55,7 @@ var samples = []sample{
 
 	{"clock in rules", "clocks", "rules/a.go", "import \"time\"\nvar x = time.Now()", "time is an input"},
 	{"clock under another name", "clocks", "state/lead/a.go", "import clock \"time\"\nvar x = clock.Since", "time is an input"},
+	{"clock where it is measured", "clocks", "engine/loop.go", "import \"time\"\nvar x = time.Now()", ""},
 	{"clock in engine", "clocks", "engine/shard.go", "import \"time\"\nvar x = time.NewTimer(1)", "time is an input"},
 	{"chance in rules", "clocks", "rules/a.go", "import \"math/rand/v2\"\nvar x = rand.Int()", "the same bytes"},
 	{"a duration is no clock", "clocks", "rules/a.go", "import \"time\"\nvar x = time.Second", ""},
@@ -90,6 +91,65 @@ var samples = []sample{
 	{"live links", "docs", "docs/a.md", "[r](../README.md) [c](../cmd) [o](https://example.org/) [h](#here)", ""},
 }
 
+var keyed = `type config struct {
+	App string ` + "`yaml:\"app\"`" + `
+	List []part ` + "`yaml:\"list\"`" + `
+	Map map[string]part ` + "`yaml:\"map\"`" + `
+}
+type part struct { Size *int ` + "`yaml:\"size,omitempty\"`" + `; hidden int }`
+
+var referenceSamples = []struct{ name, path, code, guide, want string }{
+	{"all keys", "cmd/leadstream/c.go", keyed, "## Configuration\n| `app` | x |\n| `list[].size` |\n| `map.NAME.size` |\n", ""},
+	{"a key is missing", "cmd/leadstream/c.go", keyed, "## Configuration\n| `app` | x |\n| `list[].size` |\n", "map.NAME.size is missing"},
+	{"a key too many", "cmd/leadstream/c.go", "", "## Configuration\n| `app` | x |\n", "app does not exist"},
+	{"a key in another section", "cmd/leadstream/c.go", "", "## Other\n| `app` | x |\n", ""},
+}
+
+func TestReference(t *testing.T) {
+	for _, s := range referenceSamples {
+		t.Run(s.name, func(t *testing.T) {
+			got := Reference(Tree{s.path: "package a\n" + s.code + "\n", ReferenceGuide: s.guide})
+			switch {
+			case s.want == "" && len(got) > 0:
+				t.Errorf("found %v", got)
+			case s.want != "" && (len(got) != 1 || !strings.Contains(got[0].Text, s.want)):
+				t.Errorf("found %v, want one with %q", got, s.want)
+			}
+		})
+	}
+}
+
+func TestGenerated(t *testing.T) {
+	code := `package a
+var (
+	a = f(1, "epochs_total", "How many.", nil)
+	b = o{Name: "leadstream_up", Help: "It is up."}
+	c = f("no", "metric")
+)
+`
+	guide := "## Metrics\n" + generatedBegin + "old\n" + generatedEnd + "rest\n"
+	tree := Tree{"engine/metrics.go": code, ReferenceGuide: guide}
+	if got := Generated(tree); len(got) != 1 || !strings.Contains(got[0].Text, "older than the code") {
+		t.Errorf("found %v in an old guide", got)
+	}
+	now, ok := Regenerate(tree)
+	want := "## Metrics\n" + generatedBegin +
+		"\n| metric | |\n| --- | --- |\n| `leadstream_engine_epochs_total` | How many. |\n| `leadstream_up` | It is up. |\n\n" +
+		generatedEnd + "rest\n"
+	if !ok || now != want {
+		t.Errorf("got %q, want %q", now, want)
+	}
+	tree[ReferenceGuide] = now
+	if got := Generated(tree); len(got) != 0 {
+		t.Errorf("found %v in a new guide", got)
+	}
+	for _, bad := range []string{"", generatedBegin} {
+		if got := Generated(Tree{ReferenceGuide: bad}); len(got) != 1 || !strings.Contains(got[0].Text, "marks") {
+			t.Errorf("found %v without marks", got)
+		}
+	}
+}
+
 // ground is what every sample stands on.
 var ground = Tree{
 	"README.md": "# leadstream\n",
@@ -122,7 +182,7 @@ func TestSamples(t *testing.T) {
 		failed[s.check] = failed[s.check] || s.want != ""
 	}
 	for name := range checks {
-		if !failed[name] {
+		if !failed[name] && name != "reference" && name != "generated" { // these have tests of their own
 			t.Errorf("no sample shows that %s can fail", name)
 		}
 	}
