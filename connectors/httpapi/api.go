@@ -96,28 +96,33 @@ type StatusView struct {
 	RuleSet  string `json:"rule_set"`
 	// Started is when the process began.
 	Started Time `json:"started"`
-	Ready   bool `json:"ready"`
-	// Shards are those this process owns, ascending.
+	// Ready says that all owned shards are live. Owned counts the shards that this process was given,
+	// Restoring those of them that are being loaded.
+	Ready     bool `json:"ready"`
+	Owned     int  `json:"owned"`
+	Restoring int  `json:"restoring"`
+	// Shards are the live ones, ascending.
 	Shards []ShardView `json:"shards"`
 	// Sources are the configured source topics, in the order of the configuration.
 	Sources []SourceView `json:"sources,omitempty"`
-	// Details are the engine's further figures by name.
-	Details map[string]any `json:"details,omitempty"`
 }
 
 // ShardView describes one owned shard.
 type ShardView struct {
-	Shard int32  `json:"shard"`
+	Shard int32 `json:"shard"`
+	// State is live, or behind while there are records that were not yet applied.
 	State string `json:"state"`
 	// Epoch is the last committed one; Redo the one that recovery would begin after.
 	Epoch uint64 `json:"epoch"`
 	Redo  uint64 `json:"redo"`
 	// Tick is how far the shard's time has come, null before its first input.
 	Tick *Time `json:"tick"`
-	// Leads are those in memory; Dirty those not yet checkpointed; Lag records not yet read.
-	Leads int64 `json:"leads"`
-	Dirty int64 `json:"dirty"`
-	Lag   int64 `json:"lag"`
+	// Leads are those in memory; Dirty those not yet checkpointed; Timers those armed in memory; Lag counts
+	// records that were not yet applied.
+	Leads  int64 `json:"leads"`
+	Dirty  int64 `json:"dirty"`
+	Timers int64 `json:"timers"`
+	Lag    int64 `json:"lag"`
 }
 
 // SourceView describes one source topic.
@@ -125,5 +130,6 @@ type SourceView struct {
 	Name    string `json:"name"`
 	Topic   string `json:"topic"`
 	History bool   `json:"history"`
-	Lag     int64  `json:"lag"`
+	// Lag counts records of this process's shards that were not yet applied.
+	Lag int64 `json:"lag"`
 }

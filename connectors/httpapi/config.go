@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -84,13 +85,18 @@ func (c Config) validate() error {
 		"leads, engine, feed, registry, log and now are required")
 	add(c.MaxRequests < 0 || c.MaxSubscribers < 0 || c.MaxCatchUps < 0 || c.WindowEvents < 0 || c.WindowBytes < 0 ||
 		c.Heartbeat < 0 || c.WriteTimeout < 0 || c.StopTimeout < 0, "limits must not be negative")
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		faults = append(faults, err)
-	} else {
-		add(!isLoopback(c.Listen) && len(c.Tokens) == 0, "listening on "+c.Listen+
-			" is open to other machines: that needs tokens (see `leadstream token`), or listen on 127.0.0.1")
+	return errors.Join(append(faults, CheckListen(c.Listen, c.Tokens))...)
+}
+
+// CheckListen tells what is wrong with an address for Config.Listen, given the tokens.
+func CheckListen(address string, tokens Tokens) error {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("%q is not host:port", address)
 	}
-	return errors.Join(faults...)
+	if !isLoopback(address) && len(tokens) == 0 {
+		return fmt.Errorf("%s is open to other machines, and that needs tokens (`leadstream token` makes one); or listen on 127.0.0.1", address)
+	}
+	return nil
 }
 
 // isLoopback reports whether only this machine can reach host:port. A name other than localhost is not

@@ -177,7 +177,7 @@ func (h *hub) position() Position {
 func (h *hub) join(p Position) (uint64, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.start == nil || !p.reached(h.start) {
+	if h.start == nil || !p.Reached(h.start) {
 		return 0, false
 	}
 	return h.base, true

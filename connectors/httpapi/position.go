@@ -23,8 +23,8 @@ func (p Position) Clone() Position {
 	return c
 }
 
-// reached reports whether p is at or past q in every partition.
-func (p Position) reached(q Position) bool {
+// Reached reports whether p is at or past q in every partition.
+func (p Position) Reached(q Position) bool {
 	for i, offsets := range q {
 		for n, offset := range offsets {
 			if p[i][n] < offset {

@@ -159,7 +159,7 @@ func (s *subscriber) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !s.position.reached(oldest) {
+	if !s.position.Reached(oldest) {
 		return ErrOutOfRange
 	}
 	if !s.server.catchUps.tryAcquire() {

@@ -233,7 +233,7 @@ func waitForTail(t *testing.T, s *Server, feed *memFeed) {
 			t.Fatal(err)
 		}
 		s.hub.mu.Lock()
-		reached, changed := s.hub.end != nil && s.hub.end.reached(end), s.hub.changed
+		reached, changed := s.hub.end != nil && s.hub.end.Reached(end), s.hub.changed
 		s.hub.mu.Unlock()
 		if reached {
 			return
