@@ -162,8 +162,13 @@ func (b *Broker) launch(ctx context.Context) error {
 		cmd.Env = append(cmd.Env, "KAFKA_HEAP="+b.opts.Heap)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the terminal is for the tests
-	var said strings.Builder
-	cmd.Stderr = &said
+	// A file, since reading a pipe would take a goroutine for as long as the broker runs.
+	said, err := os.Create(filepath.Join(b.scripts, "said"))
+	if err != nil {
+		return fmt.Errorf("starting the broker: %w", err)
+	}
+	defer said.Close()
+	cmd.Stderr = said
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("starting the broker: %w", err)
@@ -181,9 +186,10 @@ func (b *Broker) launch(ctx context.Context) error {
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	var address string
 	if _, serr := fmt.Sscanf(line, "ready %s %d", &address, &b.pid); err != nil || serr != nil {
+		complaint, rerr := os.ReadFile(said.Name())
 		b.halt()
-		if ctx.Err() == nil && said.Len() > 0 {
-			return fmt.Errorf("starting the broker: %s", strings.TrimSpace(said.String()))
+		if ctx.Err() == nil && rerr == nil && len(complaint) > 0 {
+			return fmt.Errorf("starting the broker: %s", strings.TrimSpace(string(complaint)))
 		}
 		return fmt.Errorf("starting the broker: %w", errors.Join(ctx.Err(), err, serr))
 	}
