@@ -156,7 +156,16 @@ func (e *Engine) change(ch Change) error {
 			return err
 		}
 	}
-	if len(ch.Lost) > 0 && lp.cur != nil {
+	if lp.cur != nil && !ch.Fenced {
+		// Still under the generation it was begun in, or refused: then it is done again.
+		if err := e.send(e.nextSlice()); err != nil {
+			return err
+		}
+		if err := e.decide(<-e.decided); err != nil {
+			return err
+		}
+	}
+	if lp.cur != nil {
 		e.m.aborts.WithLabelValues("rebalance").Inc()
 		if err := e.rollbackAll(); err != nil {
 			return err
@@ -192,10 +201,6 @@ func (e *Engine) change(ch Change) error {
 	}
 	lp.fencedAt = time.Time{}
 	ch.Done()
-	// No shard of the open epoch was lost: it may be committed under the new generation.
-	if lp.cur != nil {
-		lp.cur.fence, _ = e.cfg.Group.Fence()
-	}
 	e.countShards()
 	return nil
 }
@@ -255,6 +260,7 @@ func (e *Engine) install(r restoration) error {
 func (e *Engine) countShards() {
 	e.m.shards.WithLabelValues("live").Set(float64(len(e.live)))
 	e.m.shards.WithLabelValues("restoring").Set(float64(len(e.loop.restoring)))
+	e.updateStatus(e.cfg.Clock())
 }
 
 // stop ends in order: what is open is committed, everything is checkpointed.
@@ -266,7 +272,7 @@ func (e *Engine) stop() error {
 		}
 	}
 	if lp.cur != nil {
-		if err := e.finish(); err != nil {
+		if err := e.finish(nil); err != nil {
 			return err
 		}
 	}
@@ -285,8 +291,8 @@ func (e *Engine) stop() error {
 }
 
 // finish commits the open epoch and waits; on an abort the work is dropped: it will be done by whoever comes next.
-func (e *Engine) finish() error {
-	if err := e.send(nil); err != nil {
+func (e *Engine) finish(sl *slice) error {
+	if err := e.send(sl); err != nil {
 		return err
 	}
 	d := <-e.decided
@@ -319,10 +325,7 @@ func (e *Engine) checkpointAll(s *shard) (done bool, err error) {
 	s.begin(s.readClock(s.st.wall, s.st.cap, true))
 	e.loop.cur.add(s)
 	sl := &slice{shard: s, entries: s.take(e.cfg.SliceLeads, e.cfg.SliceBytes*4, ^uint64(0))}
-	if err := e.seal(sl); err != nil {
-		return true, err
-	}
-	return false, e.finish()
+	return false, e.finish(sl)
 }
 
 // toStore hands a committed slice to the storer, whose answers it takes meanwhile.

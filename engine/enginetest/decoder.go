@@ -1,0 +1,44 @@
+package enginetest
+
+import (
+	"leadstream/engine"
+	"leadstream/state/lead"
+)
+
+// Source makes the configuration of a source whose records are events in the Segment spec's words, with
+// a userId and a timestamp in ms: the little that the engine's own tests need.
+func Source(name, topic string, history bool) engine.SourceConfig {
+	return engine.SourceConfig{Name: name, Topic: topic, History: history, NewDecoder: func() engine.Decoder { return &decoder{source: name, history: history} }}
+}
+
+type decoder struct {
+	source  string
+	history bool
+}
+
+var types = map[string]lead.Type{"track": lead.Track, "identify": lead.Identify, "page": lead.Page}
+
+// Decode implements engine.Decoder.
+func (d *decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
+	*ev = lead.Event{}
+	doc, err := lead.ParseObject(r.Value)
+	if err != nil {
+		return &engine.DeadLetter{Reason: "not_json"}
+	}
+	id := doc.Get("userId").Bytes()
+	if len(id) == 0 {
+		return &engine.DeadLetter{Reason: "no_id"}
+	}
+	ts, ok := doc.Get("timestamp").Float()
+	if !ok {
+		ts = float64(min(r.Timestamp, wall))
+	}
+	ev.Type, ev.Source, ev.History = types[doc.Get("type").Str()], d.source, d.history
+	ev.RoutingID, ev.UserID, ev.Time = id, id, int64(ts)
+	ev.Name = doc.Get("event").Str()
+	if m := doc.Get("messageId").Bytes(); len(m) > 0 {
+		ev.MessageID, ev.MessageHash = m, lead.HashID(m)
+	}
+	ev.Properties, ev.Traits = doc.Get("properties").Object(), doc.Get("traits").Object()
+	return nil
+}

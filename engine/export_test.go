@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"math/rand/v2"
+
+	"leadstream/state"
+	"leadstream/state/lead"
+)
+
+// Regroup applies a journaled sequence of one shard again with other epoch borders, cache sizes and
+// checkpoint times, all drawn from rng, and returns what it puts out, in order, and its leads.
+func Regroup(e *Engine, id int32, journal []*JournalRecord, read func(TopicPartition, int64, int64) []Record, rng *rand.Rand) (out []OutRecord, leads map[string]*lead.Lead, epochs int, err error) {
+	s := e.newShard(id)
+	s.reconcile(e.wantedParts(id))
+	s.done = s.st
+	for _, j := range journal {
+		c := clockInput{wall: j.Wall, cap: j.Cap}
+		for _, p := range j.Parts {
+			c.floors = append(c.floors, p.Floor)
+		}
+		var fetches []Fetch
+		for _, r := range j.Ranges {
+			p := j.Parts[r.Part]
+			tp := TopicPartition{p.Topic, p.Partition}
+			fetches = append(fetches, Fetch{TopicPartition: tp, From: r.From, Next: r.Next, LeaderEpoch: -1, Records: read(tp, r.From, r.Next)})
+		}
+		s.queue = fetches
+		for {
+			s.cfg.MaxEpochRecords, s.cfg.MaxEpochTimers, s.cfg.MaxEpochOutputs = 1+rng.IntN(9), 1+rng.IntN(3), 1+rng.IntN(9)
+			s.begin(c)
+			if err := s.run(); err != nil {
+				return nil, nil, 0, err
+			}
+			more := s.full() || len(s.queue) > 0
+			ep, end := s.ep, s.st
+			s.ep = nil
+			s.publish(ep, end)
+			out = append(out, ep.records...)
+			epochs++
+			if rng.IntN(3) == 0 {
+				if err := checkpointSome(s, end.epoch, 1+rng.IntN(20)); err != nil {
+					return nil, nil, 0, err
+				}
+			}
+			s.cache.shrink(int64(rng.IntN(60_000)), func(x *entry) { s.timers.release(x, x.storedDue) })
+			if !more {
+				break
+			}
+		}
+	}
+	if err := checkpointSome(s, s.st.epoch, 1<<30); err != nil {
+		return nil, nil, 0, err
+	}
+	leads = map[string]*lead.Lead{}
+	err = e.cfg.Store.Each(id, "", func(id string, v []byte) (bool, error) {
+		leads[id] = new(lead.Lead)
+		return true, lead.Decode(v, leads[id])
+	})
+	return out, leads, epochs, err
+}
+
+func checkpointSome(s *shard, epoch uint64, n int) error {
+	sl := &slice{shard: s, entries: s.take(n, 1<<40, ^uint64(0)), epoch: epoch}
+	recs := make([]OutRecord, len(sl.entries))
+	for i, x := range sl.entries {
+		recs[i].Value = lead.AppendEncode(nil, x.version)
+	}
+	sl.redo = s.redoPoint(epoch, false)
+	if err := s.cfg.Store.Checkpoint(s.id, sl.entities(recs), state.Meta{Epoch: epoch, Redo: sl.redo}); err != nil {
+		return err
+	}
+	s.stored(sl)
+	return nil
+}
