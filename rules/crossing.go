@@ -9,12 +9,11 @@ import (
 // This file answers, for a sum of exponentials that is compared with a constant: is it so now, and which
 // is the first integer millisecond at which that is no longer so?
 //
-// The answer is about the doubles that sumAt returns, rounding included, not about an ideal curve. Two
-// facts make that possible without looking at every millisecond. First, every single term is monotone in
-// time, bit for bit (see exp2Fraction), and adding doubles is monotone in each summand. So the largest
-// and smallest values of the terms on [a, b], summed in the same order, enclose every sumAt in [a, b].
-// Second, between two points the ideal curve can be enclosed by its slopes, which is far narrower, and
-// sumAt is within a known distance of the ideal curve.
+// The answer is about the doubles that sumAt returns, rounding included, not about an ideal curve. What makes
+// that possible without looking at every millisecond is that sumAt is the ideal curve rounded once (see
+// exp2Wide): where the curve rises, sumAt does not fall. So intervals on which the curve can be shown to
+// stay clear of the constant need no look, intervals on which it can be shown to be monotone are searched
+// by halving, and only a few ms around each turn are looked at one by one.
 
 // expTerm is one summand: V at time At, halved every H ms. H = 0 is a constant.
 type expTerm struct {
@@ -26,18 +25,20 @@ type expTerm struct {
 // refused when it is loaded.
 const maxTerms = 16
 
-// maxSteps bounds the work of one search: that many intervals are looked at, each for at most
-// 2 * maxTerms exponentials. Real rule sets need some dozens; only curves that keep within rounding of
-// the constant for many seconds could need more.
+// maxSteps bounds the work of one search: that many intervals are looked at, each for maxTerms
+// exponentials at most; and one interval at most is searched by some 70 evaluations. Real rule sets need
+// under ten. Constructed curves that keep level at the constant (an inflection within rounding of it) can
+// need one for each ms of that.
 const maxSteps = 2048
 
-// noDoubleMoves is the number of half-lives after which nothing is left of any double: 2^1024 down to 2^-1075.
-const noDoubleMoves = 2100
+// noDoubleMoves is the number of half-lives after which nothing is left of any sum: 2^1024 * maxTerms down
+// to less than 2^-1075.
+const noDoubleMoves = 2110
 
 // sumAt returns the sum of terms at time t. Terms of one half-life are first added up at the latest of
-// their anchors, in their order; then the decaying ones are added in order of first appearance, then the
-// constant. Whoever shows a derived score or compares it must use this very function, so that all see
-// the same bits. The result is always finite.
+// their anchors, in their order. If then more than one half-life is left, the sum is exact to 2^-100 of
+// its largest term before it is rounded to the nearest double. Whoever shows a derived score or compares
+// it must use this very function, so that all see the same bits. The result is always finite.
 func sumAt(terms []expTerm, t int64) float64 {
 	if len(terms) == 1 {
 		return decayHalfLife(terms[0].V, terms[0].At, t, terms[0].H)
@@ -50,7 +51,7 @@ func sumAt(terms []expTerm, t int64) float64 {
 // crossing tells whether `sum op c` holds at time at, and the first ms after at at which that is no longer
 // so, lead.Never if time alone does not change it.
 //
-// The search ends where no double moves any more, 2,100 half-lives of the longest lived term after its
+// The search ends where no double moves any more, 2,110 half-lives of the longest lived term after its
 // anchor; the truth there stays. Should maxSteps not be enough, until is an earlier ms, still after at, up
 // to which the truth is proven not to change: a timer there changes nothing and asks again.
 //
@@ -109,16 +110,48 @@ func (s *expSum) gather(terms []expTerm) {
 		y.V = finite(decayHalfLife(y.V, y.At, at, y.H) + decayHalfLife(x.V, x.At, at, x.H))
 		y.At = at
 	}
+	n := 0
+	for _, x := range s.t[:s.n] {
+		if x.V != 0 {
+			s.t[n] = x
+			n++
+		}
+	}
+	s.n = n
 }
 
 // at returns the sum at time t.
 func (s *expSum) at(t int64) float64 {
-	v := 0.0
+	switch s.n {
+	case 0:
+		return s.k
+	case 1:
+		x := &s.t[0]
+		return finite(decayHalfLife(x.V, x.At, t, x.H) + s.k)
+	}
+	// First the exponents, then the numbers: a sum's unit must be known before anything is added.
+	var rest [maxTerms]int64
+	var halvings [maxTerms]int64
+	top := int64(math.MinInt64)
 	for i := range s.n {
 		x := &s.t[i]
-		v += decayHalfLife(x.V, x.At, t, x.H)
+		halvings[i], rest[i] = halve(t-x.At, x.H)
+		_, exp := mantissa(x.V)
+		top = max(top, exp-63-halvings[i])
 	}
-	return finite(v + s.k)
+	if s.k != 0 {
+		_, exp := mantissa(s.k)
+		top = max(top, exp-63)
+	}
+	sum := newWide(top)
+	if s.k != 0 {
+		sum.add(wideProduct(s.k, one127, 0))
+	}
+	for i := range s.n {
+		x := &s.t[i]
+		sum.add(wideProduct(x.V, exp2Wide(rest[i], x.H), -halvings[i]))
+	}
+	return sum.quotient(1)
 }
 
 // end returns a time from which on no term moves.

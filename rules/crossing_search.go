@@ -6,59 +6,57 @@ import (
 	"leadstream/state/lead"
 )
 
-// crossOne is crossing for one half-life. sumAt is then monotone in time bit for bit, so a comparison
-// changes at most once (an equality twice), and any bracketing finds the exact ms.
+// crossOne is crossing for one half-life. sumAt is then monotone in time bit for bit.
 func (s *expSum) crossOne(c float64, op cmpOp, at int64) (holds bool, until int64) {
-	now := s.at(at)
-	holds = op.holds(now, c)
-	reached, passed := opLE, opLT
-	if s.t[0].V < 0 {
-		reached, passed = opGE, opGT
-	}
-	switch {
-	case op == opEQ || op == opNE:
-		if now == c {
-			return holds, s.firstOne(passed, c, at)
-		}
-		if passed.holds(now, c) {
-			return holds, lead.Never
-		}
-		until = s.firstOne(reached, c, at)
-		if until != lead.Never && s.at(until) != c {
-			until = lead.Never // stepped over
-		}
-		return holds, until
-	case holds:
-		op = op.negated()
-	}
-	if op != reached && op != passed {
-		return holds, lead.Never
-	}
-	return holds, s.firstOne(op, c, at)
-}
-
-// firstOne returns the first ms after at at which `sum op c` holds, for a single half-life and an op that
-// does not hold at at and, once it holds, stays. The logarithm only says where to begin: its last bits
-// may differ between machines, the result can't.
-func (s *expSum) firstOne(op cmpOp, c float64, at int64) int64 {
-	if !op.holds(s.k, c) {
-		return lead.Never
-	}
+	end := max(s.end(), addSpan(at, 1))
 	x := &s.t[0]
-	lo, hi := at, max(s.end(), addSpan(at, 1))
 	// Beside a constant k the sum reaches k itself when what is left is below half an ulp.
 	rest := max(math.Abs(c-s.k), math.Abs(s.k)*0x1p-54, math.SmallestNonzeroFloat64)
-	guess := clampInside(x.At, float64(x.H)*(math.Log2(math.Abs(x.V))-math.Log2(rest)), lo, hi)
+	guess := clampInside(x.At, float64(x.H)*(math.Log2(math.Abs(x.V))-math.Log2(rest)), at, end)
+	return op.holds(s.at(at), c), flipOfMonotone(op, c, at, end, guess, s.at)
+}
+
+// flipOfMonotone returns the first t in (lo, hi] at which `f(t) op c` is not what it is at lo, lead.Never if
+// there is none. f is monotone on [lo, hi], in either direction, so an order changes at most once
+// and an equality twice. The guess only says where to begin, so it may come from functions whose last
+// bits differ between machines.
+func flipOfMonotone(op cmpOp, c float64, lo, hi, guess int64, f func(int64) float64) int64 {
+	now, end := f(lo), f(hi)
+	holds := op.holds(now, c)
+	switch {
+	case op != opEQ && op != opNE:
+		if op.holds(end, c) == holds {
+			return lead.Never
+		}
+		return firstWhere(lo, hi, guess, func(t int64) bool { return op.holds(f(t), c) != holds })
+	case now == c:
+		if end == c {
+			return lead.Never
+		}
+		return firstWhere(lo, hi, guess, func(t int64) bool { return f(t) != c })
+	case now < c && end < c, now > c && end > c:
+		return lead.Never
+	}
+	until := firstWhere(lo, hi, guess, func(t int64) bool { v := f(t); return v == c || (v < c) != (now < c) })
+	if f(until) != c {
+		return lead.Never // stepped over
+	}
+	return until
+}
+
+// firstWhere returns the first t in (lo, hi] for which is(t), given that it is true at hi and stays true
+// once it is. It gallops from guess and then halves: at most some 70 calls, few when the guess is near.
+func firstWhere(lo, hi, guess int64, is func(int64) bool) int64 {
 	for step := int64(1); hi-lo > 1; step = addSpan(0, 3*step) {
-		if op.holds(s.at(guess), c) {
+		if guess <= lo || guess >= hi {
+			guess = lo + (hi-lo)/2
+		}
+		if is(guess) {
 			hi = guess
 			guess -= step
 		} else {
 			lo = guess
 			guess = addSpan(guess, step)
-		}
-		if guess <= lo || guess >= hi {
-			guess = lo + (hi-lo)/2
 		}
 	}
 	return hi
@@ -76,101 +74,204 @@ func clampInside(from int64, d float64, lo, hi int64) int64 {
 	return max(lo+1, min(hi-1, t))
 }
 
-// expSample is a sum and its terms at one time.
+// expSearch walks from `at` to the right and settles interval after interval, with intervals as long as can
+// be proven, down to single ms. It looks at the ideal curve, as doubles near it tell; where these are not
+// enough it asks sumAt.
+type expSearch struct {
+	sum   *expSum
+	op    cmpOp
+	want  float64 // what sum is compared with
+	holds bool
+
+	// The curve and the constant, scaled by 2^up so that the largest number is about 2^500, and anchored
+	// within a half-life of where the scale was chosen; the rates ln 2 / H; which term lives longest.
+	curve   expSum
+	c       float64
+	up      int64
+	rate    [maxTerms]float64
+	longest int
+	// toEnd says that the constant is where the sum ends. Then only the sign of the decaying part matters,
+	// which does not change when everything is multiplied by the growth that undoes the decay of the
+	// longest lived term: nearly equal half-lives that nearly cancel are told apart by that.
+	toEnd bool
+
+	// What prove found out about its interval: how far from the constant it begins, what of this may be
+	// rounding, and the steepest slope towards the constant.
+	gap, margin, steep float64
+}
+
+// expSample is the curve and its terms at one time.
 type expSample struct {
 	t int64
 	v float64
 	g [maxTerms]float64
 }
 
-// expSearch walks from `at` to the right and proves interval after interval that the comparison does
-// not change in it, with intervals as long as can be proven, down to single ms.
-type expSearch struct {
-	*expSum
-	c     float64
-	op    cmpOp
-	holds bool
-	rate  [maxTerms]float64 // ln 2 / H
+// verdict is what is known about an interval.
+type verdict uint8
 
-	// What prove found out about its interval: the margin within which sumAt may be off the ideal curve,
-	// bounds of the slope, and whether it has one sign.
-	margin   float64
-	dlo, dhi float64
-	monotone bool
-}
+const (
+	unsettled verdict = iota
+	constant          // the comparison does not change
+	monotone          // sumAt does not rise, or does not fall
+)
 
 // crossMany is crossing for at least two half-lives.
 func (s *expSum) crossMany(c float64, op cmpOp, at int64) (holds bool, until int64) {
+	q := expSearch{sum: s, op: op, want: c, holds: op.holds(s.at(at), c), toEnd: s.k == c}
+	shortest := q.prepare(at)
 	var first, second expSample
 	a, b := &first, &second
-	s.sample(at, a)
-	q := expSearch{expSum: s, c: c, op: op, holds: op.holds(a.v, c)}
-	shortest := int64(math.MaxInt64)
-	for i := range s.n {
-		q.rate[i] = math.Ln2 / float64(s.t[i].H)
-		shortest = min(shortest, s.t[i].H)
-	}
+	q.sample(at, a)
 	end := s.end()
 	width := max(1, shortest/2)
-	tail := s.k == c
 	for range maxSteps {
 		if a.t >= end || q.constFrom(a) {
 			return q.holds, lead.Never
 		}
-		if tail {
-			if t, ok := q.dominated(a); ok {
-				tail = false
-				if t > addSpan(a.t, width) {
-					s.sample(t, a)
-					continue
-				}
-			}
+		if q.faded(a) {
+			q.prepare(a.t)
+			q.sample(a.t, a)
 		}
-		s.sample(min(addSpan(a.t, width), end), b)
-		switch {
-		case q.prove(a, b):
-			a, b = b, a
+		if q.monotoneFrom(a) {
+			return q.holds, flipOfMonotone(op, c, a.t, end, q.guess(a, end), s.at)
+		}
+		width = min(width, q.widest())
+		q.sample(min(addSpan(a.t, width), end), b)
+		switch q.prove(a, b) {
+		case constant:
 			width = addSpan(0, 2*width)
-		case b.t-a.t == 1:
-			if op.holds(b.v, c) != q.holds {
+		case monotone:
+			guess := clampInside(a.t, (q.c-a.v)/q.slope(a), a.t, b.t)
+			if until = flipOfMonotone(op, c, a.t, b.t, guess, s.at); until != lead.Never {
+				return q.holds, until
+			}
+			width = addSpan(0, 2*width)
+		default:
+			if b.t-a.t > 1 {
+				width = q.shrink(a, b)
+				continue
+			}
+			if op.holds(s.at(b.t), c) != q.holds {
 				return q.holds, b.t
 			}
-			a, b = b, a
-		case q.monotone && q.clear(a):
-			// The curve comes near c in here and only once: go to where that begins.
-			q.approach(a, b)
-			width = 1
-		default:
-			width = q.shrink(a, b)
 		}
+		a, b = b, a
 	}
 	return q.holds, a.t + 1
 }
 
-// sample fills p with the terms and the sum at t, the same as at(t).
-func (s *expSum) sample(t int64, p *expSample) {
+// prepare fills in the scaled curve for times from `from` on and returns the shortest half-life.
+func (q *expSearch) prepare(from int64) (shortest int64) {
+	const top = 500
+	s := q.sum
+	scale := math.MinInt32
+	if !q.toEnd || q.want != 0 {
+		_, k := math.Frexp(s.k)
+		_, c := math.Frexp(q.want)
+		scale = max(k, c)
+	}
+	var halvings [maxTerms]int64
+	shortest = math.MaxInt64
+	for i := range s.n {
+		x := s.t[i]
+		var rest int64
+		halvings[i], rest = halve(from-x.At, x.H)
+		_, exp := math.Frexp(x.V)
+		scale = max(scale, exp-int(halvings[i]))
+		x.At = from - rest
+		q.curve.t[i] = x
+		q.rate[i] = math.Ln2 / float64(x.H)
+		shortest = min(shortest, x.H)
+		if x.H > s.t[q.longest].H {
+			q.longest = i
+		}
+	}
+	q.up = int64(top - scale)
+	q.curve.n = s.n
+	for i := range s.n {
+		q.curve.t[i].V = scale2(s.t[i].V, q.up-halvings[i])
+	}
+	q.curve.k = scale2(s.k, q.up)
+	q.c = scale2(q.want, q.up)
+	return shortest
+}
+
+// faded reports that all has become too small for the scale.
+func (q *expSearch) faded(a *expSample) bool {
+	const small = 0x1p-100
+	for i := range q.curve.n {
+		if math.Abs(a.g[i]) > small {
+			return false
+		}
+	}
+	return q.toEnd && q.want == 0 || math.Abs(q.c) < small && math.Abs(q.curve.k) < small
+}
+
+// widest is how wide an interval may be so that growth over it stays a number.
+func (q *expSearch) widest() int64 {
+	return addSpan(0, min(q.sum.t[q.longest].H, math.MaxInt64/512)*400)
+}
+
+// sample fills p with the curve at t.
+func (q *expSearch) sample(t int64, p *expSample) {
 	p.t = t
 	v := 0.0
-	for i := range s.n {
-		x := &s.t[i]
+	for i := range q.curve.n {
+		x := &q.curve.t[i]
 		p.g[i] = decayHalfLife(x.V, x.At, t, x.H)
 		v += p.g[i]
 	}
-	p.v = finite(v + s.k)
+	p.v = v + q.curve.k
 }
 
-// constFrom reports that the comparison is proven not to change from a on: all values lie between the
-// sum of a's positive and that of its negative terms.
+// roundUnit is the margin, relative to the numbers that are added, for what rounding can do to a sample: a
+// term is good to 2 ulp, up to 17 of them are added. It is some times larger than needed.
+const roundUnit = 64 * 0x1p-52
+
+// constFrom reports that the comparison is proven not to change from a on: the constant k changes by no
+// more than the sum of a's positive, or that of its negative terms.
 func (q *expSearch) constFrom(a *expSample) bool {
 	var up, down float64
-	for i := range q.n {
+	for i := range q.curve.n {
 		if g := a.g[i]; g > 0 {
 			up += g
 		} else {
 			down += g
 		}
 	}
-	return q.same(finite(down+q.k), finite(up+q.k))
+	// Unscaled, because rounding to subnormal numbers is part of what is compared.
+	up = scale2(float64(up*(1+roundUnit)), -q.up)
+	down = scale2(float64(down*(1+roundUnit)), -q.up)
+	if k := q.sum.k; k != 0 {
+		up, down = finite(k+(up+0x1p-1070)), finite(k+(down-0x1p-1070))
+	}
+	return q.same(down, up)
+}
+
+// monotoneFrom reports that from a on the longest lived term alone decides which way the curve goes: it
+// outweighs the slopes of all that is against it, which decays faster.
+func (q *expSearch) monotoneFrom(a *expSample) bool {
+	long := a.g[q.longest]
+	against := 0.0
+	for i := range q.curve.n {
+		if (a.g[i] > 0) != (long > 0) {
+			against += float64(q.rate[i] * math.Abs(a.g[i]))
+		}
+	}
+	own := q.rate[q.longest] * math.Abs(long)
+	return math.Abs(long) > 0x1p-900 && own > float64((1+0x1p-20)*against)
+}
+
+// guess returns about when the curve, monotone from a on, reaches the constant.
+func (q *expSearch) guess(a *expSample, end int64) int64 {
+	k := q.curve.k
+	rest := max(math.Abs(q.c-k), math.Abs(k)*0x1p-54, scale2(1, q.up-1075))
+	t := clampInside(a.t, (math.Log2(math.Abs(a.v-k))-math.Log2(rest))/q.rate[q.longest]*math.Ln2, a.t, end)
+	if n := clampInside(a.t, (q.c-a.v)/q.slope(a), a.t, end); n < t {
+		return n
+	}
+	return t
 }
 
 // same reports that the comparison is what it is now for every value in [lo, hi].
@@ -179,171 +280,110 @@ func (q *expSearch) same(lo, hi float64) bool {
 	case q.op == opEQ || q.op == opNE:
 		isEqual := q.holds == (q.op == opEQ)
 		if isEqual {
-			return lo == q.c && hi == q.c
+			return lo == q.want && hi == q.want
 		}
-		return lo > q.c || hi < q.c
+		return lo > q.want || hi < q.want
 	}
-	return q.op.holds(lo, q.c) == q.holds && q.op.holds(hi, q.c) == q.holds
+	return q.op.holds(lo, q.want) == q.holds && q.op.holds(hi, q.want) == q.holds
 }
 
-// prove reports that the comparison does not change in (a, b]; it knows that it has not changed at a.
-func (q *expSearch) prove(a, b *expSample) bool {
-	var up, down, mag, slopeMag float64
-	q.dlo, q.dhi = 0, 0
-	for i := range q.n {
-		ga, gb := a.g[i], b.g[i]
-		lo, hi := ga, gb
-		if ga > gb {
-			lo, hi = gb, ga
+// prove tells what is known about [a, b]; the comparison has not changed up to a.
+func (q *expSearch) prove(a, b *expSample) verdict {
+	w := float64(b.t - a.t)
+	ln, h := q.rate[q.longest], q.sum.t[q.longest].H
+	halvings, rest := halve(b.t-a.t, h)
+	growth := scale2(1/exp2Fraction(float64(rest)/float64(h)), halvings)
+
+	// Bounds of the curve's slope (times growth), of the slope that matters for the distance to the
+	// constant, and the sizes that rounding is relative to.
+	var sign, dist bounds
+	var da, db, mag, slopeMag float64
+	for i := range q.curve.n {
+		r, ga, gb := q.rate[i], a.g[i], b.g[i]
+		grown := float64(gb * growth)
+		sign.addSlope(r, ga, grown)
+		if q.toEnd {
+			dist.addSlope(r-ln, ga, grown)
+			da += ga
+			db += grown
+		} else {
+			dist.addSlope(r, ga, gb)
 		}
-		down += lo
-		up += hi
-		r := q.rate[i]
-		q.dlo -= float64(r * hi)
-		q.dhi -= float64(r * lo)
 		mag += math.Abs(ga)
 		slopeMag += float64(r * math.Abs(ga))
 	}
-	if q.same(finite(down+q.k), finite(up+q.k)) {
-		return true
+	sign.widen(float64(roundUnit*slopeMag) + 0x1p-560)
+	dist.widen(float64(roundUnit*slopeMag) + 0x1p-560)
+	// sumAt is monotone where the curve moves by more in a ms than sumAt is off before it is rounded.
+	slow := float64(0x1p-100 * mag)
+	monotonic := sign.lo > slow || sign.hi < -slow
+
+	floor := 0.0
+	if q.toEnd {
+		// The sign must not be lost in rounding beside k, nor in underflow.
+		floor = float64(0x1p-50*math.Abs(q.c)) + scale2(1, q.up-1070)
+	} else {
+		da, db, growth = a.v-q.c, b.v-q.c, 1
+		mag += math.Abs(q.curve.k) + math.Abs(q.c)
 	}
-	// From here on the ideal curve is looked at. Every bound is widened by what rounding can do: a term is
-	// good to 2 ulp, n of them are added.
-	mag += math.Abs(q.k) + math.Abs(q.c)
-	const unit = 64 * 0x1p-52
-	q.margin = float64(unit*mag) + 0x1p-1064
-	q.dlo -= float64(unit * slopeMag)
-	q.dhi += float64(unit * slopeMag)
-	if !(mag < 0x1p+1000) {
-		q.monotone, q.margin = false, math.Inf(1)
-		return false
+	q.margin = float64(roundUnit*mag) + 0x1p-560
+	if !q.toEnd {
+		q.margin += scale2(1, q.up-1070)
 	}
-	q.monotone = q.dlo >= 0 || q.dhi <= 0
-	da, db := a.v-q.c, b.v-q.c
-	dlo, dhi := q.dlo, q.dhi
 	if da < 0 {
-		da, db, dlo, dhi = -da, -db, -dhi, -dlo
+		da, db, dist = -da, -db, bounds{-dist.hi, -dist.lo}
 	}
-	if !(da > q.margin && db > q.margin) {
-		return false
+	q.gap, q.steep = da-q.margin, -dist.lo
+
+	// The lowest point is an end, or above where two lines meet: the one that falls from a with the steepest
+	// slope, and the one that rises to b.
+	low := min(da, db)
+	if low > q.margin && dist.lo < 0 && dist.hi > 0 {
+		low = (float64(da*dist.hi) - float64(db*dist.lo) + float64(float64(w*dist.lo)*dist.hi)) / (dist.hi - dist.lo)
+		low += float64(0x1p-40 * dist.lo * w)
 	}
-	if q.monotone {
-		return true
+	switch low -= q.margin; {
+	case low > 0 && low > float64(floor*growth):
+		return constant
+	case monotonic:
+		return monotone
 	}
-	// Neither end is the lowest point. The curve is above the line that falls from a with the steepest
-	// slope and above the one that rises to b; where they meet is a lower bound.
-	w := float64(b.t - a.t)
-	low := (float64(da*dhi) - float64(db*dlo) + float64(float64(w*dlo)*dhi)) / (dhi - dlo)
-	return low > q.margin-float64(0x1p-40*dlo*w)
+	return unsettled
 }
 
-// clear reports that p's sum is away from c by more than rounding can explain.
-func (q *expSearch) clear(p *expSample) bool { return math.Abs(p.v-q.c) > q.margin }
+// bounds encloses a slope.
+type bounds struct{ lo, hi float64 }
 
-// shrink returns the next width to try after (a, b] was not proven: as far as the steepest slope lets
-// the curve stay clear of c, but not less than a quarter of the last.
+// addSlope adds the slope of a term that goes from g to h at rate r.
+func (b *bounds) addSlope(r, g, h float64) {
+	if g > h {
+		g, h = h, g
+	}
+	b.lo -= float64(r * h)
+	b.hi -= float64(r * g)
+}
+
+func (b *bounds) widen(by float64) {
+	b.lo -= by
+	b.hi += by
+}
+
+// shrink returns the next width to try after (a, b] was not settled: as far as the steepest slope lets
+// the curve stay clear of the constant, but not less than a quarter of the last.
 func (q *expSearch) shrink(a, b *expSample) int64 {
 	w := b.t - a.t
-	if !q.clear(a) {
-		return max(1, w/8)
-	}
-	steep := -q.dlo
-	if a.v < q.c {
-		steep = q.dhi
-	}
-	safe := (math.Abs(a.v-q.c) - q.margin) / steep
 	next := w / 2
-	if safe < float64(next) {
-		next = int64(safe)
+	if safe := q.gap / q.steep; safe > 0 && safe < float64(next) {
+		next = max(w/4, int64(safe))
 	}
-	return max(1, w/4, next)
-}
-
-// approach moves a to the right, as far as the sum can be seen to be clear of c on a's side, given that
-// the curve is monotone on [a, b] and b is not. b is used up.
-func (q *expSearch) approach(a, b *expSample) {
-	above := a.v > q.c
-	lo, hi := a.t, b.t
-	guess := lo
-	// A few Newton steps on the ideal curve, only to know where to look.
-	from, v, slope := lo, a.v, q.slope(a)
-	for range 6 {
-		next := clampInside(from, (q.c-v)/slope, lo, hi)
-		if next == guess || next >= hi {
-			break
-		}
-		guess = next
-		q.sample(guess, b)
-		if math.Abs(b.v-q.c) <= 2*q.margin {
-			break
-		}
-		from, v, slope = guess, b.v, q.slope(b)
-	}
-	guess = max(guess, lo+1)
-	for step := int64(1); hi-lo > 1; step = addSpan(0, 3*step) {
-		q.sample(guess, b)
-		if (b.v > q.c) == above && q.clear(b) {
-			lo = guess
-			*a = *b
-			guess = addSpan(guess, step)
-		} else {
-			hi = guess
-			guess -= step
-		}
-		if guess <= lo || guess >= hi {
-			guess = lo + (hi-lo)/2
-		}
-	}
+	return max(1, next)
 }
 
 // slope is the ideal curve's slope at p, per ms.
 func (q *expSearch) slope(p *expSample) float64 {
 	d := 0.0
-	for i := range q.n {
+	for i := range q.curve.n {
 		d -= float64(q.rate[i] * p.g[i])
 	}
 	return d
-}
-
-// dominated reports that from a on the longest lived term alone decides the sign of the decaying part,
-// being more than twice all that is against it, which decays faster. It returns a time, within two
-// half-lives of the last, up to which that sign is surely not lost in rounding. It serves constants equal
-// to where the sum ends: there the intervals would else have to follow the decay through all its magnitudes.
-func (q *expSearch) dominated(a *expSample) (int64, bool) {
-	long := q.longest(a)
-	if long < 0 {
-		return 0, false
-	}
-	g, against := a.g[long], 0.0
-	for i := range q.n {
-		if (a.g[i] > 0) != (g > 0) {
-			against += math.Abs(a.g[i])
-		}
-	}
-	if !(math.Abs(g) > 2*against) || (a.v > q.c) != (g > 0) || a.v == q.c {
-		return 0, false
-	}
-	_, from := math.Frexp(g)
-	_, to := math.Frexp(q.floor())
-	h, halvings := q.t[long].H, int64(from-to-1)
-	if halvings <= 0 || h >= math.MaxInt64/noDoubleMoves {
-		return 0, false
-	}
-	return addSpan(a.t, h*halvings), true
-}
-
-// floor is how large the decaying part must be so that rounding keeps its sign.
-func (q *expSearch) floor() float64 {
-	return max(float64(0x1p-44*(math.Abs(q.k)+math.Abs(q.c))), 0x1p-980)
-}
-
-// longest returns the index of the longest lived term that is not 0 at p, -1 if there is none.
-func (q *expSearch) longest(p *expSample) int {
-	long := -1
-	for i := range q.n {
-		if p.g[i] != 0 && (long < 0 || q.t[i].H > q.t[long].H) {
-			long = i
-		}
-	}
-	return long
 }

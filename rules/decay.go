@@ -1,7 +1,5 @@
 package rules
 
-import "math"
-
 // The decays of a score. All are pure functions of stored numbers and the time asked for, with the same
 // bits on every machine, and monotone in time for every single contribution: the search for crossings
 // rests on that.
@@ -22,15 +20,7 @@ func decayHalfLife(v float64, from, to, halfLife int64) float64 {
 	}
 	// The quotient is taken in integers: a float quotient of 30 half-lives would have lost 5 bits of the
 	// fraction that decides the result.
-	dt := to - from
-	var q int64
-	if dt < 0 || dt >= halfLife {
-		q = dt / halfLife
-		dt -= q * halfLife
-		if dt < 0 {
-			q, dt = q-1, dt+halfLife
-		}
-	}
+	q, dt := halve(to-from, halfLife)
 	if dt > 0 {
 		v *= exp2Fraction(float64(dt) / float64(halfLife))
 	}
@@ -39,6 +29,15 @@ func decayHalfLife(v float64, from, to, halfLife int64) float64 {
 		return 0
 	}
 	return v
+}
+
+// halve splits dt into a whole number of half-lives and a rest of 0 <= rest < h.
+func halve(dt, h int64) (halvings, rest int64) {
+	if uint64(dt) < uint64(h) {
+		return 0, dt
+	}
+	q := floorDiv(dt, h)
+	return q, dt - q*h
 }
 
 // decayExpire returns what v points of time from count at to under `expire_after: span`.
@@ -50,7 +49,7 @@ func decayExpire(v float64, from, to, span int64) float64 {
 }
 
 // decayLinear returns what v points of time from count at to under `linear_over: span`: v at from and
-// before, 0 from from+span on, a straight line between.
+// before, 0 from from+span on, a straight line between. Values beyond 1e290 are cut by overflow.
 func decayLinear(v float64, from, to, span int64) float64 {
 	dt := to - from
 	switch {
@@ -60,12 +59,7 @@ func decayLinear(v float64, from, to, span int64) float64 {
 		return v
 	}
 	// Multiplied first, the usual small numbers are rounded only once: 9 points are 8.7 after 3 of 90 days.
-	rest := float64(span - dt)
-	if math.Abs(v) < 1e200 {
-		v = v * rest / float64(span)
-	} else {
-		v *= rest / float64(span)
-	}
+	v = finite(v*float64(span-dt)) / float64(span)
 	if v == 0 {
 		return 0
 	}
