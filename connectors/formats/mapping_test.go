@@ -160,7 +160,7 @@ func TestEncoding(t *testing.T) {
 	if err := d.Decode(&engine.Record{Value: text}, wall, &ev); err != nil || string(ev.UserID) != "u" {
 		t.Errorf("%v %+v", err, ev)
 	}
-	if l := checkLetter(t, d.Decode(&engine.Record{Value: []byte("!jane")}, wall, &ev), ReasonNotReadable); strings.Contains(l.Error(), "jane") {
-		t.Errorf("%v shows content", l)
+	if text := checkLetter(t, d.Decode(&engine.Record{Value: []byte("!jane")}, wall, &ev), ReasonNotReadable); strings.Contains(text, "jane") {
+		t.Errorf("%q shows content", text)
 	}
 }

@@ -79,9 +79,10 @@ func expected(t *testing.T, doc []byte) (reason, id string, at int64) {
 		return ReasonUnknownType, "", 0
 	}
 	ids := []string{"userId", "anonymousId", "messageId"}
-	if typ == "group" {
+	switch typ {
+	case "group":
 		ids = append(ids, "groupId")
-	} else if typ == "alias" {
+	case "alias":
 		ids = append(ids, "previousId")
 	}
 	got := map[string]string{}

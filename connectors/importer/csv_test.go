@@ -2,6 +2,7 @@ package importer
 
 import (
 	"encoding/csv"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -28,12 +29,16 @@ func FuzzCSV(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer in.close()
+		defer func() {
+			if err := in.close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		p := &plan{Mapping: Mapping{Format: formatCSV}, delimiter: ','}
 		var got [][]string
 		for {
 			r := record{file: in}
-			if err := in.read(p, &r); err == io.EOF {
+			if err := in.read(p, &r); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatalf("%q: %v", text, err)
