@@ -5,6 +5,9 @@ import "math"
 // Never is the due time of a timer that is not armed.
 const Never = int64(math.MaxInt64)
 
+// NoTime is the time of what has not happened yet.
+const NoTime = int64(math.MinInt64)
+
 // RuleSetID names a rule set: the first 8 bytes of its content hash, big endian. 0 is no rule set.
 type RuleSetID uint64
 
@@ -29,7 +32,7 @@ type Lead struct {
 	Clock int64
 	// FirstSeen and LastSeen are the earliest and latest event time of any event applied.
 	FirstSeen, LastSeen int64
-	// LastActive is the latest time of a track, page or screen event; FirstSeen until there is one.
+	// LastActive is the latest time of a track, page or screen event; NoTime until there is one.
 	LastActive int64
 	// Events counts applied events, duplicates not included.
 	Events int64

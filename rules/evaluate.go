@@ -1,0 +1,222 @@
+package rules
+
+import (
+	"slices"
+
+	"leadstream/state/lead"
+)
+
+// Verdict says what became of an event.
+type Verdict uint8
+
+// The verdicts of Apply.
+const (
+	// Applied says that the event counted.
+	Applied Verdict = iota + 1
+	// Duplicate says that its message had been applied before: nothing changed.
+	Duplicate
+)
+
+// Evaluator applies one rule set to leads. It owns memory that it uses again, so it belongs to one goroutine.
+type Evaluator struct {
+	scope
+	hits        []int // signals of the event, in file order
+	due         []int // lines to run, in file order
+	fired       []bool
+	before      []tri // by transition: what it was before a timer's points; valid while knowsBefore
+	knowsBefore bool
+	// Until when the conditions that were looked at hold, those that read the event left out.
+	transitionsHold, handoffsHold int64
+	trigger                       string     // what an output names as its cause
+	old                           *Evaluator // of the rule set before a switch
+	out                           []lead.Output
+}
+
+// NewEvaluator returns an evaluator of the rule set.
+func (s *Set) NewEvaluator() *Evaluator {
+	e := &Evaluator{fired: make([]bool, len(s.transitions)), before: make([]tri, len(s.transitions))}
+	e.scope = scope{
+		set: s, matched: make([]uint64, len(s.signals)), states: make([]stateMemo, len(s.scores)),
+		counts: s.newCounts(),
+	}
+	return e
+}
+
+// Counts returns what the evaluator has counted. The caller reads and resets it between calls.
+func (e *Evaluator) Counts() *Counts { return e.counts }
+
+// Apply applies an event to a lead, which it changes in place, and appends what is to be said to out. The
+// lead's timers due at or before the event's time fire first.
+func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]lead.Output, Verdict) {
+	if e.isDuplicate(l, ev.MessageHash) {
+		e.counts.Duplicates++
+		return out, Duplicate
+	}
+	t := min(max(ev.Time, minTime), maxTime)
+	if l.Events == 0 {
+		e.start(l, t)
+	}
+	out = e.Fire(l, min(t, never-1), out)
+	e.begin(l, out)
+	late := l.Clock - t
+	if late <= 0 {
+		l.Clock = t
+	} else {
+		e.counts.Late++
+	}
+	e.remember(l, ev.MessageHash)
+	e.scope.enter(l, l.Clock, ev)
+	e.signalsOn = late <= e.set.maxLate
+	if !e.signalsOn {
+		e.counts.TooLate++
+	}
+	e.trigger = string(ev.MessageID)
+	e.seen(l, ev, t)
+	e.matchSignals(ev)
+	e.updateTraits(ev, t)
+	e.updateWindows(ev, t)
+	e.changed()
+	e.runLines(ev, t)
+	e.evaluate(byEvent)
+	e.settle()
+	// An inactivity whose due time a late event has moved into the past fires now, not when the shard's
+	// tick comes by: what a lead does must not depend on where the tick is.
+	return e.Fire(l, l.Clock, e.out), Applied
+}
+
+// start makes t the beginning of a lead.
+func (e *Evaluator) start(l *lead.Lead, t int64) {
+	l.Clock, l.FirstSeen, l.LastSeen, l.StageSince = t, t, t, t
+}
+
+func (e *Evaluator) begin(l *lead.Lead, out []lead.Output) {
+	e.out = out
+	e.l = l
+}
+
+// seen updates what a lead knows of any event.
+func (e *Evaluator) seen(l *lead.Lead, ev *lead.Event, t int64) {
+	if len(ev.UserID) > 0 && (l.UserID == "" || t >= l.LastSeen) && l.UserID != string(ev.UserID) {
+		l.UserID = string(ev.UserID)
+	}
+	l.Events++
+	l.FirstSeen, l.LastSeen = min(l.FirstSeen, t), max(l.LastSeen, t)
+	if ev.Type == lead.Track || ev.Type == lead.Page || ev.Type == lead.Screen {
+		l.LastActive = max(l.LastActive, t)
+	}
+}
+
+// isDuplicate reports whether a message is among the newest that were applied.
+func (e *Evaluator) isDuplicate(l *lead.Lead, hash uint64) bool {
+	return hash != 0 && slices.Contains(l.Recent, hash)
+}
+
+func (e *Evaluator) remember(l *lead.Lead, hash uint64) {
+	switch {
+	case hash == 0 || e.set.dedupe == 0:
+	case len(l.Recent) < e.set.dedupe:
+		l.Recent = append(l.Recent, hash)
+	default:
+		l.Recent[l.RecentNext] = hash
+		l.RecentNext = (l.RecentNext + 1) % len(l.Recent)
+	}
+}
+
+// matchSignals finds out which signals the event is.
+func (e *Evaluator) matchSignals(ev *lead.Event) {
+	e.hits = e.hits[:0]
+	for _, slot := range e.set.dispatch.candidates(ev) {
+		if rest := e.set.signals[slot].match.rest; rest != nil {
+			if ok, _ := e.test(rest); !ok {
+				continue
+			}
+		}
+		e.matched[slot] = e.stamp
+		e.hits = append(e.hits, slot)
+	}
+}
+
+// updateWindows enters the event into the windows of its signals.
+func (e *Evaluator) updateWindows(ev *lead.Event, t int64) {
+	l := e.l
+	for _, slot := range e.hits {
+		s := &e.set.signals[slot]
+		if !s.keep {
+			continue
+		}
+		i, found := slices.BinarySearchFunc(l.Signals, uint16(slot), func(x lead.Signal, slot uint16) int { return int(x.Slot) - int(slot) })
+		if !found {
+			l.Signals = slices.Insert(l.Signals, i, newSignal(uint16(slot)))
+		}
+		if len(s.spans) == 0 {
+			l.Signals[i].Last = max(l.Signals[i].Last, t)
+			continue
+		}
+		s.win.insert(&l.Signals[i], lead.Entry{Time: t, Message: ev.MessageHash}, l.Clock)
+	}
+}
+
+// runLines makes the contributions of the event's signals, in the order of the file.
+func (e *Evaluator) runLines(ev *lead.Event, t int64) {
+	e.due = e.due[:0]
+	for _, slot := range e.hits {
+		e.due = append(e.due, e.set.signals[slot].lines...)
+	}
+	if len(e.hits) > 1 {
+		slices.Sort(e.due)
+	}
+	for _, slot := range e.due {
+		ln := &e.set.lines[slot]
+		w, ok := e.number(ln.add)
+		if !ok || w == 0 {
+			continue
+		}
+		e.contribute(slot, e.limitKey(ln), w, t, ev.MessageHash)
+	}
+}
+
+// mode says what an evaluation was caused by.
+type mode uint8
+
+const (
+	byEvent  mode = iota // whatever is true may fire
+	byTimer              // only what became true now may fire
+	bySwitch             // of rules: whatever is true may fire, but edge bits are set without firing
+)
+
+// evaluate runs transitions, then hand-offs, and reports whether it changed anything.
+func (e *Evaluator) evaluate(m mode) bool {
+	moved := e.runTransitions(m)
+	return e.runHandoffs(m) || moved
+}
+
+// settle ends an evaluation: event and signals are gone, edge bits are what they are without them, and
+// the lead's timer is armed. Nothing fires by it.
+func (e *Evaluator) settle() {
+	l := e.l
+	due := min(e.transitionsHold, e.handoffsHold)
+	if e.ev != nil {
+		e.ev, e.signalsOn = nil, false
+		e.changed()
+		for _, i := range e.set.from[l.Stage] {
+			if tr := &e.set.transitions[i]; tr.when.ofEvent() && e.at >= tr.ripe(l) {
+				_, until := e.test(tr.when)
+				due = min(due, until)
+			}
+		}
+		for i := range e.set.handoffs {
+			if h := &e.set.handoffs[i]; h.when.ofEvent() {
+				on, until := e.test(h.when)
+				l.Edges[i].On = on
+				due = min(due, until)
+			}
+		}
+	}
+	for _, slot := range e.set.inactive {
+		due = min(due, e.inactivityDue(slot))
+	}
+	l.Due = due
+}
+
+// ofEvent says that a condition reads what is there only while an event is applied.
+func (c *cond) ofEvent() bool { return c.deps.event || c.deps.signalNow }

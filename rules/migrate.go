@@ -1,0 +1,232 @@
+package rules
+
+import (
+	"math"
+	"slices"
+
+	"leadstream/state/lead"
+)
+
+// Migrate brings a lead from the rule set it followed under this one, as of at, which is not before its
+// clock: the old rules fire what is due by then, then scores, lines, hand-offs, signals and stages that
+// have the same name go on, new ones start empty, others go. Then the lead is evaluated: transitions
+// fire, edge bits are set without firing.
+func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output) []lead.Output {
+	if e.old == nil || e.old.set != old {
+		e.old = old.NewEvaluator()
+	}
+	out = e.old.Fire(l, at, out)
+	e.counts.Timers += e.old.counts.Timers
+	e.counts.Idle += e.old.counts.Idle
+	e.old.counts.Reset() // errors of rules that are gone are counted for nobody
+	m := migration{from: old, to: e.set, l: l, at: at}
+	gone := m.run()
+	e.begin(l, out)
+	e.enter(l, at, nil)
+	e.trigger = byRules
+	moved := false
+	if gone != "" {
+		moved = true
+		o := e.output(lead.StageChanged)
+		o.From, o.To, o.Reason = gone, e.set.stages[l.Stage].name, reasonRemoved
+		o.EnteredAt, o.InStage = l.StageSince, at-l.StageSince
+		o.Top = e.top(maxTop)
+		l.StageSince = at
+		e.out = append(e.out, o)
+	}
+	moved = e.evaluate(bySwitch) || moved
+	e.settle()
+	// An inactivity that is new may have been due long ago: it fires at the switch.
+	if moved || l.Due <= at {
+		l.Clock = at
+	}
+	return e.Fire(l, at, e.out)
+}
+
+// reasonRemoved is the reason of leaving a stage that the new rules do not have.
+const reasonRemoved = "stage_removed"
+
+// migration carries one lead's state over.
+type migration struct {
+	from, to *Set
+	l        *lead.Lead
+	at       int64
+}
+
+// run rewrites the lead's state. It returns the name of the lead's stage if that is gone.
+func (m *migration) run() (gone string) {
+	l := m.l
+	m.scores()
+	m.lines()
+	m.signals()
+	edges := make([]lead.Edge, len(m.to.handoffs))
+	for i := range m.to.handoffs {
+		if j := slices.IndexFunc(m.from.handoffs, func(h handoff) bool { return h.name == m.to.handoffs[i].name }); j >= 0 {
+			edges[i] = l.Edges[j]
+		}
+	}
+	l.Edges = edges
+	name := m.from.stages[l.Stage].name
+	if i := slices.IndexFunc(m.to.stages, func(s stage) bool { return s.name == name }); i >= 0 {
+		l.Stage = uint16(i)
+	} else {
+		l.Stage, gone = 0, name
+	}
+	l.Traits = slices.DeleteFunc(l.Traits, func(t lead.Trait) bool { _, read := m.to.traitSlot[t.Name]; return !read })
+	m.dedupe()
+	l.Rules = m.to.id
+	return gone
+}
+
+// scores carries values and the ledger over. A score whose decay is another one goes on from its value
+// at the switch, and what is left of its contributions then is what they are from then on.
+func (m *migration) scores() {
+	l := m.l
+	scores := make([]lead.Score, len(m.to.scores))
+	for i := range m.to.scores {
+		s := &m.to.scores[i]
+		j, ok := m.from.scoreSlot[s.name]
+		if !ok || m.from.scores[j].state != s.state {
+			continue
+		}
+		scores[i] = l.Scores[j]
+		if h := m.from.scores[j].halfLife; h != s.halfLife {
+			v := &scores[i]
+			v.Value, v.At = decayHalfLife(v.Value, v.At, m.at, h), m.at
+			v.Remainder, v.RemainderAt = decayHalfLife(v.Remainder, v.RemainderAt, m.at, h), m.at
+		}
+	}
+	ledger := make([]lead.Contribution, 0, len(l.Ledger))
+	for _, c := range l.Ledger {
+		name := m.from.scores[c.Score].name
+		i, ok := m.to.scoreSlot[name]
+		if !ok || m.to.scores[i].state != m.from.scores[c.Score].state {
+			continue
+		}
+		if n, known := m.contribution(c, i); known {
+			ledger = append(ledger, n)
+			continue
+		}
+		v := &scores[i]
+		now := decayHalfLife(c.Points, c.Time, m.at, m.from.scores[c.Score].halfLife)
+		v.Remainder = finite(decayHalfLife(v.Remainder, v.RemainderAt, m.at, m.to.scores[i].halfLife) + now)
+		v.RemainderAt = m.at
+	}
+	for i := range scores {
+		m.clip(&scores[i], &m.to.scores[i])
+	}
+	l.Scores, l.Ledger = scores, ledger
+}
+
+// contribution rewrites a ledger entry; known is false when its line is gone, or when its points of that
+// time can't be said under the new decay.
+func (m *migration) contribution(c lead.Contribution, score int) (_ lead.Contribution, known bool) {
+	line := m.sameLine(int(c.Line), score)
+	if line < 0 {
+		return c, false
+	}
+	if h, old := m.to.scores[score].halfLife, m.from.scores[c.Score].halfLife; h != old {
+		c.Points = decayHalfLife(decayHalfLife(c.Points, c.Time, m.at, old), m.at, c.Time, h)
+		if math.Abs(c.Points) > 1e300 {
+			return c, false
+		}
+	}
+	c.Score, c.Line = uint16(score), uint16(line)
+	c.Signal = lead.NoSlot
+	if s := m.to.lines[line].signal; s >= 0 {
+		c.Signal = uint16(s)
+	}
+	return c, true
+}
+
+// clip brings a value within new bounds; the remainder takes the difference, so that the ledger adds up.
+func (m *migration) clip(v *lead.Score, s *score) {
+	now := decayHalfLife(v.Value, v.At, m.at, s.halfLife)
+	if s.state || now >= s.min && now <= s.max {
+		return
+	}
+	v.Value, v.At = clip(now, s.min, s.max), m.at
+	v.Remainder = finite(decayHalfLife(v.Remainder, v.RemainderAt, m.at, s.halfLife) + v.Value - now)
+	v.RemainderAt = m.at
+}
+
+// sameLine returns the line of a score that has the id of an old one, -1 if there is none.
+func (m *migration) sameLine(old, score int) int {
+	id := m.from.lines[old].id
+	for _, i := range m.to.scores[score].lines {
+		if m.to.lines[i].id == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// lines carries over what limits and inactivity remember.
+func (m *migration) lines() {
+	var lines []lead.Line
+	for _, x := range m.l.Lines {
+		old := &m.from.lines[x.Slot]
+		score, ok := m.to.scoreSlot[m.from.scores[old.score].name]
+		if !ok {
+			continue
+		}
+		i := m.sameLine(int(x.Slot), score)
+		if i < 0 || m.to.lines[i].limit == nil && m.to.lines[i].inactive == 0 || (old.inactive > 0) != (m.to.lines[i].inactive > 0) {
+			continue
+		}
+		x.Slot = uint16(i)
+		if lim := m.to.lines[i].limit; lim == nil {
+			x.Counted, x.Points = nil, nil
+		} else {
+			x.Counted, x.Points = fitted(lim, x.Counted, x.Points)
+		}
+		lines = append(lines, x)
+	}
+	slices.SortFunc(lines, compareLines)
+	m.l.Lines = lines
+}
+
+// fitted makes what a limit remembers as long as the new limit remembers it.
+func fitted(lim *limit, counted []int64, points []float64) ([]int64, []float64) {
+	if over := len(counted) - lim.kept(); over > 0 && !lim.Once {
+		counted = counted[over:]
+		points = points[min(over, len(points)):]
+	}
+	if lim.Points == 0 {
+		return counted, nil
+	}
+	if len(points) != len(counted) {
+		points = make([]float64, len(counted)) // nothing is known of them: they used up nothing
+	}
+	return counted, points
+}
+
+func (m *migration) signals() {
+	var list []lead.Signal
+	for _, x := range m.l.Signals {
+		name := m.from.signals[x.Slot].name
+		i := slices.IndexFunc(m.to.signals, func(s signal) bool { return s.name == name })
+		if i < 0 || !m.to.signals[i].keep {
+			continue
+		}
+		x.Slot = uint16(i)
+		if len(m.to.signals[i].spans) == 0 {
+			x.Entries, x.Buckets = nil, nil
+		}
+		list = append(list, x)
+	}
+	slices.SortFunc(list, func(a, b lead.Signal) int { return int(a.Slot) - int(b.Slot) })
+	m.l.Signals = list
+}
+
+// dedupe makes the ring of messages as long as the new rules want it, the newest kept.
+func (m *migration) dedupe() {
+	l := m.l
+	if m.from.dedupe == m.to.dedupe {
+		return
+	}
+	ring := make([]uint64, 0, min(len(l.Recent), m.to.dedupe))
+	ordered := append(slices.Clone(l.Recent[l.RecentNext:]), l.Recent[:l.RecentNext]...)
+	ring = append(ring, ordered[max(0, len(ordered)-m.to.dedupe):]...)
+	l.Recent, l.RecentNext = ring, 0
+}

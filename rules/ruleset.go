@@ -1,0 +1,169 @@
+package rules
+
+import (
+	"strconv"
+
+	"leadstream/state/lead"
+)
+
+// Set is a checked, compiled rule set. It is immutable and safe for concurrent use.
+type Set struct {
+	id       lead.RuleSetID
+	version  string
+	source   []byte
+	warnings []Problem
+
+	dedupe             int
+	maxLate, maxFuture int64
+
+	signals   []signal
+	dispatch  dispatch
+	traits    []string       // those that rules read, sorted
+	traitSlot map[string]int // the same by name
+	scores    []score
+	scoreSlot map[string]int
+	lines     []line
+	inactive  []int // inactivity lines, in file order
+	stages    []stage
+	// transitions and handoffs are in file order; from holds for each stage the transitions possible there.
+	transitions []transition
+	from        [][]int
+	handoffs    []handoff
+	// rules names whatever can be blamed for an error at run time.
+	rules []string
+}
+
+// score is one score.
+type score struct {
+	name     string
+	halfLife int64 // ms, 0 none
+	min, max float64
+	state    bool // the sum of the lines that hold
+	lines    []int
+	// Grades from the highest floor to the lowest; empty without grades.
+	gradeNames  []string
+	gradeFloors []float64
+}
+
+// line is one line of a score.
+type line struct {
+	id     string
+	score  int
+	signal int // -1 unless it is a signal's line
+	add    *number
+	when   *cond // state lines
+	limit  *limit
+	by     *keyExpr
+	// Inactivity lines.
+	inactive int64
+	of       []int // signals; nil: track, page and screen
+	repeat   bool
+}
+
+type stage struct {
+	name     string
+	terminal bool
+}
+
+// transition is one line of transitions.
+type transition struct {
+	from    []bool // by stage
+	to      int
+	when    *cond
+	reason  string
+	minStay int64
+}
+
+// handoff is one hand-off.
+type handoff struct {
+	name         string
+	when         *cond
+	cooldown     int64
+	team         string
+	acceptWithin int64
+}
+
+// ID names the rule set by its content: the first 8 bytes of the hash that Version shows.
+func (s *Set) ID() lead.RuleSetID { return s.id }
+
+// Version returns the first 16 hexadecimal digits of the content's hash.
+func (s *Set) Version() string { return s.version }
+
+// Warnings returns what is allowed but probably a mistake, by place in the files.
+func (s *Set) Warnings() []Problem { return s.warnings }
+
+// MaxFuture returns by how many ms an event's own time may be after its record's.
+func (s *Set) MaxFuture() int64 { return s.maxFuture }
+
+// Rules names what Counts.Errors counts, in its order.
+func (s *Set) Rules() []string { return s.rules }
+
+// Handoffs returns the names of the hand-offs in file order.
+func (s *Set) Handoffs() []string {
+	names := make([]string, len(s.handoffs))
+	for i := range s.handoffs {
+		names[i] = s.handoffs[i].name
+	}
+	return names
+}
+
+// Stages returns the names of the stages in file order.
+func (s *Set) Stages() []string {
+	names := make([]string, len(s.stages))
+	for i := range s.stages {
+		names[i] = s.stages[i].name
+	}
+	return names
+}
+
+// NewLead returns a lead that nothing has happened to yet. It begins with the first event applied to it.
+func (s *Set) NewLead(id string, incarnation uint32) *lead.Lead {
+	return &lead.Lead{
+		ID: id, Incarnation: incarnation, Rules: s.id, Due: never, LastActive: lead.NoTime,
+		Scores: make([]lead.Score, len(s.scores)), Edges: make([]lead.Edge, len(s.handoffs)),
+	}
+}
+
+// Counts are what an Evaluator counted since its Reset. All are plain numbers for metrics.
+type Counts struct {
+	// Late counts events older than their lead's clock; TooLate those of them older than max_late.
+	Late, TooLate int64
+	// Duplicates counts events that were dropped because their message had been applied.
+	Duplicates int64
+	// Timers counts timers that did something, Idle those that changed nothing.
+	Timers, Idle int64
+	// LongTraits counts trait values that were too long and kept as null.
+	LongTraits int64
+	// Errors counts evaluations that ended in an error, by Set.Rules.
+	Errors []int64
+	// Dropped counts rising edges inside a cooldown, by Set.Handoffs.
+	Dropped []int64
+}
+
+func (s *Set) newCounts() *Counts {
+	return &Counts{Errors: make([]int64, len(s.rules)), Dropped: make([]int64, len(s.handoffs))}
+}
+
+// Reset sets all counts to 0.
+func (c *Counts) Reset() {
+	clear(c.Errors)
+	clear(c.Dropped)
+	*c = Counts{Errors: c.Errors, Dropped: c.Dropped}
+}
+
+// failed counts an error of a rule.
+func (x *scope) failed(rule int) {
+	if !x.quiet {
+		x.counts.Errors[rule]++
+	}
+}
+
+// rule notes who is blamed for an error at run time.
+func (ld *loader) rule(format string, args ...string) int {
+	name := format
+	for _, a := range args {
+		name += " " + strconv.Quote(a)
+	}
+	ld.set.rules = append(ld.set.rules, name)
+	return len(ld.set.rules) - 1
+}

@@ -1,0 +1,104 @@
+package rules
+
+import "leadstream/state/lead"
+
+// Fire fires a lead's timers due at or before due, in order, and appends what is to be said to out. On
+// return l.Due > due. A timer that changes nothing leaves everything else as it was.
+func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Output {
+	if l.Due > due {
+		return out
+	}
+	e.begin(l, out)
+	for l.Due <= due && l.Due != never {
+		d := l.Due
+		e.fireAt(d)
+		if l.Due <= d {
+			panic("bug: a timer is due again at the ms at which it fired")
+		}
+	}
+	return e.out
+}
+
+// fireAt fires what is due at d.
+func (e *Evaluator) fireAt(d int64) {
+	l := e.l
+	at := max(d, l.Clock) // a due time that a late event moved into the past fires at the clock
+	e.enter(l, at, nil)
+	e.trigger = timerCrossing
+	e.knowsBefore = false
+	visible := false
+	for _, slot := range e.set.inactive {
+		if e.inactivityDue(slot) != d {
+			continue
+		}
+		if !e.knowsBefore {
+			e.noteBefore(d, at)
+		}
+		if e.fireInactivity(slot, d) {
+			visible = true
+			e.trigger = timerInactivity
+			e.changed()
+		}
+	}
+	if e.evaluate(byTimer) || visible {
+		l.Clock = at
+		e.counts.Timers++
+	} else {
+		e.counts.Idle++
+	}
+	e.knowsBefore = false
+	e.settle()
+}
+
+// noteBefore notes what the transitions' conditions were before the points of a timer due at d that
+// fires at at: one ms before, or at the same clock when its time has passed already.
+func (e *Evaluator) noteBefore(d, at int64) {
+	if d == at {
+		at--
+	}
+	e.scope.before(at, func() {
+		for _, i := range e.set.from[e.l.Stage] {
+			on, _ := e.test(e.set.transitions[i].when)
+			e.before[i] = truth(on)
+		}
+	})
+	e.knowsBefore = true
+}
+
+// inactivityDue is when an inactivity line fires next if nothing comes.
+func (e *Evaluator) inactivityDue(slot int) int64 {
+	l, ln := e.l, &e.set.lines[slot]
+	last := l.FirstSeen
+	switch {
+	case ln.of == nil:
+		if l.LastActive != lead.NoTime {
+			last = l.LastActive
+		}
+	default:
+		seen := false
+		for _, s := range ln.of {
+			if w := e.signalState(s); w != nil && (!seen || w.Last > last) {
+				last, seen = w.Last, true
+			}
+		}
+	}
+	if x := e.lineState(slot, 0); x != nil { // there is one only if it fired
+		if !ln.repeat && last <= x.Fired {
+			return never
+		}
+		last = max(last, x.Fired)
+	}
+	return addSpan(last, ln.inactive)
+}
+
+// fireInactivity makes the contribution of an inactivity line due at d and reports whether the score moved.
+func (e *Evaluator) fireInactivity(slot int, d int64) bool {
+	w, ok := e.number(e.set.lines[slot].add)
+	moved := ok && w != 0 && e.contribute(slot, 0, w, d, 0)
+	x := e.lineState(slot, 0)
+	if x == nil {
+		x = e.insertLine(lead.Line{Slot: uint16(slot)})
+	}
+	x.Fired = d
+	return moved
+}

@@ -1,0 +1,150 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+
+	"leadstream/state/lead"
+)
+
+// runTransitions fires what is possible and true, in file order, starting over from each new stage; each
+// line at most once. It reports whether anything fired.
+func (e *Evaluator) runTransitions(m mode) bool {
+	clear(e.fired)
+	moved := false
+	for e.runStage(m, moved) {
+		moved = true
+	}
+	return moved
+}
+
+// runStage fires the first line of the present stage that may fire, and reports whether there was one.
+func (e *Evaluator) runStage(m mode, entered bool) bool {
+	l := e.l
+	e.transitionsHold = never
+	for _, i := range e.set.from[l.Stage] {
+		tr := &e.set.transitions[i]
+		ripe := tr.ripe(l)
+		if e.at < ripe {
+			e.transitionsHold = min(e.transitionsHold, ripe)
+			continue // what its condition does before that changes nothing
+		}
+		on, until := e.test(tr.when)
+		if !tr.when.ofEvent() || e.ev == nil {
+			e.transitionsHold = min(e.transitionsHold, until)
+		}
+		if !on || e.fired[i] {
+			continue
+		}
+		if m == byTimer && !entered && !(tr.minStay > 0 && e.at == ripe) && e.wasTrue(i) {
+			continue // it was true before this timer, so this timer is not its reason
+		}
+		e.fired[i] = true
+		e.move(tr, m)
+		return true
+	}
+	return false
+}
+
+// ripe is when a lead has been in its stage for as long as the line asks.
+func (tr *transition) ripe(l *lead.Lead) int64 { return addSpan(l.StageSince, tr.minStay) }
+
+// wasTrue says whether a transition's condition was true just before this timer.
+func (e *Evaluator) wasTrue(i int) bool {
+	if e.knowsBefore {
+		return e.before[i] == triTrue
+	}
+	was := false
+	e.scope.before(e.at-1, func() { was, _ = e.test(e.set.transitions[i].when) })
+	return was
+}
+
+// move makes a transition.
+func (e *Evaluator) move(tr *transition, m mode) {
+	l := e.l
+	o := e.output(lead.StageChanged)
+	o.From, o.To, o.Reason = e.set.stages[l.Stage].name, e.set.stages[tr.to].name, tr.reason
+	o.EnteredAt, o.InStage = l.StageSince, e.at-l.StageSince
+	if m == byTimer && tr.minStay > 0 && tr.ripe(l) == e.at && e.trigger == timerCrossing {
+		o.Event = timerMinStay
+	}
+	l.Stage, l.StageSince = uint16(tr.to), e.at
+	e.changed()
+	o.Top = e.top(maxTop)
+	e.out = append(e.out, o)
+}
+
+// The kinds of timers, as outputs name them.
+const (
+	timerCrossing   = "timer:crossing"
+	timerInactivity = "timer:inactivity"
+	timerMinStay    = "timer:min_stay"
+	byRules         = "rules"
+)
+
+// output begins an output: what all of them say.
+func (e *Evaluator) output(k lead.Kind) lead.Output {
+	l := e.l
+	o := lead.Output{
+		Kind: k, ID: lead.OutputID(l.ID, l.Incarnation, l.Seq), Lead: l.ID, UserID: l.UserID, At: e.at,
+		Event: e.trigger, RuleSet: e.set.version, Scores: e.namedScores(),
+	}
+	l.Seq++
+	return o
+}
+
+func (e *Evaluator) namedScores() []lead.NamedScore {
+	list := make([]lead.NamedScore, len(e.set.scores))
+	for i := range e.set.scores {
+		s := &e.set.scores[i]
+		v, _ := e.scoreAt(i)
+		list[i] = lead.NamedScore{Name: s.name, Value: v}
+		if len(s.gradeNames) > 0 {
+			g, _ := e.gradeAt(i)
+			list[i].Grade = s.gradeNames[g]
+		}
+	}
+	return list
+}
+
+// top returns what the scores consist of: the ledger's contributions that still count and the state lines
+// that hold, by present value, at most most of them.
+func (e *Evaluator) top(most int) []lead.NamedContribution {
+	all := e.contributions()
+	slices.SortStableFunc(all, func(a, b lead.NamedContribution) int {
+		return cmp.Or(cmp.Compare(b.Now, a.Now), cmp.Compare(b.Time, a.Time))
+	})
+	return slices.Clip(all[:min(len(all), most)])
+}
+
+// contributions lists them newest first, state lines before all, those worth nothing any more left out.
+func (e *Evaluator) contributions() []lead.NamedContribution {
+	l := e.l
+	list := make([]lead.NamedContribution, 0, len(l.Ledger)+4)
+	for i := range e.set.lines {
+		ln := &e.set.lines[i]
+		if ln.when == nil {
+			continue
+		}
+		if on, _ := e.test(ln.when); on {
+			if v, ok := e.number(ln.add); ok && v != 0 {
+				list = append(list, lead.NamedContribution{Score: e.set.scores[ln.score].name, Line: ln.id, Time: e.at, Points: v, Now: v})
+			}
+		}
+	}
+	for i := len(l.Ledger) - 1; i >= 0; i-- {
+		c := &l.Ledger[i]
+		now := decayHalfLife(c.Points, c.Time, e.at, e.set.scores[c.Score].halfLife)
+		if now == 0 {
+			continue
+		}
+		n := lead.NamedContribution{
+			Score: e.set.scores[c.Score].name, Line: e.set.lines[c.Line].id, Time: c.Time, Points: c.Points, Now: now,
+		}
+		if c.Signal != lead.NoSlot {
+			n.Signal = e.set.signals[c.Signal].name
+		}
+		list = append(list, n)
+	}
+	return list
+}
