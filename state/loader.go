@@ -41,7 +41,7 @@ func (s *Store) Load(shard int32) (*Loader, error) {
 		return nil, fmt.Errorf("loading shard %d: a load is under way", shard)
 	}
 	l := &Loader{s: s, shard: shard, dir: s.fs.PathJoin(s.dir, loadDir, fmt.Sprintf("%d", shard))}
-	l.entities = l.sorter("entities", s.loadBytes, replaces)
+	l.entities = l.sorter("entities", s.loadBytes)
 	err := s.drop(shard)
 	if err == nil {
 		err = classify(errors.Join(s.fs.RemoveAll(l.dir), s.fs.MkdirAll(l.dir, 0o755)))
@@ -53,25 +53,13 @@ func (s *Store) Load(shard int32) (*Loader, error) {
 	return l, nil
 }
 
-func (l *Loader) sorter(name string, budget int, pick func(older, newer *record) bool) sorter {
-	return sorter{fs: l.s.fs, prefix: l.s.fs.PathJoin(l.dir, name+"-"), budget: budget, pick: pick}
+func (l *Loader) sorter(name string, budget int) sorter {
+	return sorter{fs: l.s.fs, prefix: l.s.fs.PathJoin(l.dir, name+"-"), budget: budget}
 }
 
-// replaces tells which of two versions of an entity is kept. A topic has them in the order of their
-// epochs, so this is the later one; comparing the epochs costs nothing, as versions that meet are few,
-// and makes the result independent of it.
-func replaces(older, newer *record) bool {
-	if older.tombstone || newer.tombstone {
-		return true
-	}
-	was, err := lead.EncodedEpoch(older.value)
-	is, newErr := lead.EncodedEpoch(newer.value)
-	return err != nil || newErr != nil || is >= was
-}
-
-// Add adds a version of an entity, with its armed timer or lead.Never. A nil value is a tombstone: it
-// removes the versions added before it. Of several versions the one with the highest epoch is kept, of
-// those the last. Add keeps nothing of value. After an error only Abort is left to do.
+// Add adds a version of an entity, with its armed timer or lead.Never; a nil value is a tombstone. Of
+// several versions the last is kept: versions come in the order of the topic, which is that of their
+// epochs. Add keeps nothing of value. After an error only Abort is left to do.
 func (l *Loader) Add(id string, value []byte, due int64) error {
 	if l.err == nil {
 		l.err = l.add(id, value, due)
@@ -124,7 +112,7 @@ func (l *Loader) end() error {
 }
 
 func (l *Loader) finish(m Meta) error {
-	timers := l.sorter("timers", l.s.loadBytes/2, func(_, _ *record) bool { return true })
+	timers := l.sorter("timers", l.s.loadBytes/2)
 	entities := tableWriter{l: l, kind: kindEntity}
 	var hint record
 	err := l.entities.each(func(r *record) error {

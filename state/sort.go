@@ -23,13 +23,12 @@ type record struct {
 }
 
 // sorter sorts more records than fit into memory: it fills an arena, writes it sorted to a file (a run)
-// when it is full, and merges the runs at the end. Of records with the same key only one comes out: pick
-// gets them in the order they were added, and says whether the later replaces the earlier.
+// when it is full, and merges the runs at the end. Of records with the same key only the one added last
+// comes out.
 type sorter struct {
 	fs     vfs.FS
 	prefix string // Path of the runs, to which a number is added.
 	budget int    // Bytes of arena and index together.
-	pick   func(older, newer *record) bool
 
 	arena []byte
 	index []place
@@ -100,14 +99,13 @@ func (s *sorter) sort() {
 // inMemory calls fn for the records in the arena, sorted, one for each key.
 func (s *sorter) inMemory(fn func(*record) error) error {
 	s.sort()
-	for i := 0; i < len(s.index); {
-		best := s.record(&s.index[i])
-		for i++; i < len(s.index) && bytes.Equal(s.key(&s.index[i]), best.key); i++ {
-			if next := s.record(&s.index[i]); s.pick(&best, &next) {
-				best = next
-			}
+	for i := range s.index {
+		next := i + 1
+		if next < len(s.index) && bytes.Equal(s.key(&s.index[i]), s.key(&s.index[next])) {
+			continue
 		}
-		if err := fn(&best); err != nil {
+		r := s.record(&s.index[i])
+		if err := fn(&r); err != nil {
 			return err
 		}
 	}
@@ -160,30 +158,24 @@ func (s *sorter) each(fn func(*record) error) (err error) {
 			m.push(r)
 		}
 	}
-	return s.mergeInto(m, fn)
+	return m.each(fn)
 }
 
-func (s *sorter) mergeInto(m *merge, fn func(*record) error) error {
-	var best record
-	var key, value []byte
+// each calls fn for the records of all runs, sorted, the last of each key.
+func (m *merge) each(fn func(*record) error) error {
+	var last record // Copied: its run moves on before it is known to be the last of its key.
 	for len(m.heap) > 0 {
-		// The winner's bytes are copied: its run is about to move on.
-		key = append(key[:0], m.heap[0].rec.key...)
-		value = append(value[:0], m.heap[0].rec.value...)
-		best = record{key: key, value: value, due: m.heap[0].rec.due, tombstone: m.heap[0].rec.tombstone}
+		r := &m.heap[0].rec
+		last.key = append(last.key[:0], r.key...)
+		last.value = append(last.value[:0], r.value...)
+		last.due, last.tombstone = r.due, r.tombstone
 		if err := m.advance(); err != nil {
 			return err
 		}
-		for len(m.heap) > 0 && bytes.Equal(m.heap[0].rec.key, key) {
-			if next := &m.heap[0].rec; s.pick(&best, next) {
-				value = append(value[:0], next.value...)
-				best.value, best.due, best.tombstone = value, next.due, next.tombstone
-			}
-			if err := m.advance(); err != nil {
-				return err
-			}
+		if len(m.heap) > 0 && bytes.Equal(m.heap[0].rec.key, last.key) {
+			continue
 		}
-		if err := fn(&best); err != nil {
+		if err := fn(&last); err != nil {
 			return err
 		}
 	}
@@ -297,6 +289,7 @@ type runReader struct {
 	rec    record
 	first  uint64
 	buf    []byte
+	spare  []byte // The last buf: rec of the call before.
 	sum    uint32
 }
 
@@ -330,13 +323,17 @@ func (r *runReader) next() (bool, error) {
 	if !r.rec.tombstone {
 		size--
 	}
-	r.buf = slices.Grow(r.buf[:0], size)[:size]
+	last := r.rec.key
+	r.buf, r.spare = slices.Grow(r.spare[:0], size)[:size], r.buf
 	if _, err := io.ReadFull(r.r, r.buf); err != nil {
 		return false, r.damaged(err)
 	}
 	r.sum = crc32.Update(r.sum, castagnoli, r.buf)
 	r.rec.key, r.rec.value = r.buf[:keyLen], r.buf[keyLen:]
 	r.first = first8(r.rec.key)
+	if bytes.Compare(last, r.rec.key) >= 0 {
+		return false, r.damaged(nil) // Before the checksum would tell, and before the order goes wrong.
+	}
 	return true, nil
 }
 

@@ -53,7 +53,7 @@ func Open(o Options) (_ *Store, err error) {
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
-	if err := s.fs.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := s.makeDir(); err != nil {
 		return nil, classify(err)
 	}
 	if s.lock, err = pebble.LockDirectory(o.Dir, s.fs); err != nil {
@@ -69,6 +69,17 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// makeDir makes the directory so that it survives a power cut as what is synced inside does.
+func (s *Store) makeDir() error {
+	if _, err := s.fs.Stat(s.dir); err == nil {
+		return nil
+	}
+	if err := s.fs.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(s.fs, s.fs.PathDir(s.dir))
 }
 
 // open does what Open does once the directory is locked.
