@@ -71,8 +71,9 @@ type LeadView struct {
 	// Shard is the lead's shard, RuleSet the version of the rules that its scores follow.
 	Shard   int32  `json:"shard"`
 	RuleSet string `json:"rule_set"`
-	// Ledger lists the contributions still known, newest first, at most 64; what older ones still add
-	// is one entry per score with the line "older".
+	// Ledger says what the scores consist of: for each score its entries' Now add up to its value. State
+	// lines that hold come first, then contributions, newest first, at most 64. What older ones still add is
+	// one entry with the line "older", what min and max take away one with the line "limit".
 	Ledger []Contribution `json:"ledger"`
 }
 
