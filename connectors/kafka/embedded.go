@@ -1,9 +1,11 @@
 package kafka
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -75,10 +77,14 @@ type embeddedLogger struct{ log *slog.Logger }
 
 // Logf implements kfake.Logger.
 func (l embeddedLogger) Logf(level kfake.LogLevel, format string, args ...any) {
-	switch level {
-	case kfake.LogLevelError:
-		l.log.Error(fmt.Sprintf("embedded broker: "+format, args...))
-	case kfake.LogLevelWarn:
-		l.log.Warn(fmt.Sprintf("embedded broker: "+format, args...))
+	to := slog.LevelDebug
+	switch {
+	case level == kfake.LogLevelError:
+		to = slog.LevelError
+	case level == kfake.LogLevelWarn && !strings.Contains(format, " slow"): // It finds 10 ms slow.
+		to = slog.LevelWarn
+	case level != kfake.LogLevelWarn:
+		return
 	}
+	l.log.Log(context.Background(), to, fmt.Sprintf("embedded broker: "+format, args...))
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"leadstream/connectors/httpapi"
+	"leadstream/engine"
+	"leadstream/state/lead"
+)
+
+// apiView shows the engine to the HTTP API in its words.
+type apiView struct {
+	*service
+	started time.Time
+}
+
+// Ready implements httpapi.Engine.
+func (v *apiView) Ready() (bool, string) {
+	s := v.engine.Status()
+	if s.Ready() {
+		return true, ""
+	}
+	if s.Owned == 0 {
+		return false, "this process has no shards yet"
+	}
+	return false, fmt.Sprintf("%d of %d shards are live, %d are being restored", len(s.Shards), s.Owned, s.Restoring)
+}
+
+// Status implements httpapi.Engine.
+func (v *apiView) Status() httpapi.StatusView {
+	s := v.engine.Status()
+	view := httpapi.StatusView{App: v.cfg.App, Instance: v.cfg.Instance, Version: version(), RuleSet: v.rules.Version(),
+		Started: httpapi.Time(v.started.UnixMilli()), Ready: s.Ready(), Owned: s.Owned, Restoring: s.Restoring, Shards: []httpapi.ShardView{}}
+	for _, x := range s.Shards {
+		view.Shards = append(view.Shards, shardView(x))
+	}
+	for _, c := range v.cfg.Sources {
+		source := httpapi.SourceView{Name: c.Name, Topic: c.Topic, History: c.History}
+		for _, x := range s.Shards {
+			for _, p := range x.Partitions {
+				if p.Topic == c.Topic {
+					source.Lag += max(0, p.End-max(0, p.Next))
+				}
+			}
+		}
+		view.Sources = append(view.Sources, source)
+	}
+	return view
+}
+
+func shardView(x engine.ShardStatus) httpapi.ShardView {
+	view := httpapi.ShardView{Shard: x.Shard, State: "behind", Epoch: x.Epoch, Redo: x.RedoPoint, Leads: int64(x.CachedLeads),
+		Dirty: int64(x.DirtyLeads), Timers: int64(x.Timers), Lag: x.Lag}
+	if x.CaughtUp {
+		view.State = "live"
+	}
+	if x.Tick > math.MinInt64 {
+		tick := httpapi.Time(x.Tick)
+		view.Tick = &tick
+	}
+	return view
+}
+
+// Lead implements httpapi.Leads.
+func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadView, error) {
+	l, err := v.engine.Lead(ctx, id, at)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return nil, httpapi.ErrNotFound
+	case errors.Is(err, engine.ErrNotOwned):
+		return nil, &httpapi.ElsewhereError{Shard: engine.ShardOf([]byte(id), int32(v.cfg.Shards))}
+	case err != nil:
+		return nil, err
+	}
+	view := &httpapi.LeadView{
+		ID: l.ID, UserID: l.UserID, Stage: l.Stage, StageSince: httpapi.Time(l.StageSince), AsOf: httpapi.Time(l.At),
+		Scores: map[string]float64{}, Grades: map[string]string{},
+		FirstSeen: httpapi.Time(l.FirstSeen), LastSeen: httpapi.Time(l.LastSeen), Events: l.Events,
+		Shard: l.Shard, RuleSet: l.RuleSet, Ledger: []httpapi.Contribution{},
+	}
+	if l.NextChange != lead.Never {
+		next := httpapi.Time(l.NextChange)
+		view.NextChangeAt = &next
+	}
+	for _, s := range l.Scores {
+		view.Scores[s.Name] = s.Value
+		if s.Grade != "" {
+			view.Grades[s.Name] = s.Grade
+		}
+	}
+	for _, c := range l.Ledger {
+		view.Ledger = append(view.Ledger, httpapi.Contribution{Score: c.Score, Line: c.Line, Signal: c.Signal,
+			Time: httpapi.Time(c.Time), Points: c.Points, Now: c.Now})
+	}
+	return view, nil
+}

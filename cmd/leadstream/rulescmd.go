@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"leadstream/rules"
+)
+
+func (p *program) rulesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "rules",
+		Short:   "Commands for rule files",
+		Example: "  leadstream rules check rules.yaml",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "check FILE...",
+		Short: "Check rule files, together one rule set",
+		Long: `check reads rule files as run does and reports every mistake with its file, line and column. What is allowed but
+probably meant otherwise is reported as a warning. Exit code 3 says that there are mistakes.`,
+		Example: `  leadstream rules check rules.yaml
+  leadstream rules check scores.yaml stages.yaml`,
+		Args: someArgs("at least one rule file"),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			set, err := loadRules(files, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "rule set %s is fine\n", set.Version())
+			return err
+		},
+	})
+	return cmd
+}
+
+// loadRules reads rule files as one rule set. Warnings go to warn. Every error is an errConfig.
+func loadRules(names []string, warn io.Writer) (*rules.Set, error) {
+	var files []rules.File
+	var unread []error
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		unread = append(unread, err)
+		files = append(files, rules.File{Name: name, Src: text})
+	}
+	if err := errors.Join(unread...); err != nil {
+		return nil, fmt.Errorf("%w: reading rules: %w", errConfig, err)
+	}
+	set, err := rules.Parse(files...)
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%w", errConfig, err)
+	}
+	for _, w := range set.Warnings() {
+		fmt.Fprintf(warn, "warning: %s\n", w)
+	}
+	return set, nil
+}
