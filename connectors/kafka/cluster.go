@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,15 +64,13 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := c.buildBase(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	c.admin, err = kgo.NewClient(c.options(roleAdmin, kgo.MaxVersions(pinned(false)))...)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
 	if err := c.connect(ctx); err != nil {
-		c.admin.Close()
 		return nil, err
+	}
+	if c.admin, err = kgo.NewClient(c.options(roleAdmin, kgo.MaxVersions(pinned(false)))...); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return c, nil
 }
@@ -110,8 +109,8 @@ func retryBackoff(tries int) time.Duration {
 
 // options returns the base options for a client with this role, and more.
 func (c *Cluster) options(role string, more ...kgo.Opt) []kgo.Opt {
-	opts := append([]kgo.Opt{}, c.base...)
-	opts = append(opts, kgo.ClientID(c.clientID(c.cfg.Instance, role)))
+	opts := slices.Clone(c.base)
+	opts = append(opts, kgo.ClientID(c.clientID(c.cfg.Instance, role)), kgo.AlwaysRetryEOF())
 	return append(opts, more...)
 }
 
@@ -138,12 +137,18 @@ func pinned(oldTransactions bool) *kversion.Versions {
 	return v
 }
 
-// connect finds a broker and checks what it can do.
+// connect finds a broker and checks what it can do. Its client is its own: to this one a broker that
+// hangs up at once is a sign of the wrong protocol, and to all others one that restarts.
 func (c *Cluster) connect(ctx context.Context) error {
-	if err := c.admin.Ping(ctx); err != nil {
+	probe, err := kgo.NewClient(append(slices.Clone(c.base), kgo.ClientID(c.clientID(c.cfg.Instance, roleAdmin)))...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	defer probe.Close()
+	if err := probe.Ping(ctx); err != nil {
 		return c.connectError(err)
 	}
-	versions, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, c.admin)
+	versions, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, probe)
 	if err == nil {
 		err = kerr.ErrorForCode(versions.ErrorCode)
 	}
@@ -164,7 +169,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 			c.txnV2 = true
 		}
 	}
-	meta, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, c.admin)
+	meta, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, probe)
 	if err != nil {
 		return c.connectError(err)
 	}
