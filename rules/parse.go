@@ -149,7 +149,7 @@ func (ld *loader) finish() {
 	s.from = make([][]int, len(s.stages))
 	for i := range s.transitions {
 		for st, possible := range s.transitions[i].from {
-			if possible {
+			if possible && !s.stages[st].terminal {
 				s.from[st] = append(s.from[st], i)
 			}
 		}

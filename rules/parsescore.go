@@ -37,7 +37,7 @@ func (ld *loader) readScore(n ynode, slot int) {
 	ld.object(n, what,
 		field{key: "half_life", read: func(v ynode) {
 			halfLife = v
-			ld.setDuration(v, what+".half_life", second, &s.halfLife)
+			ld.setDuration(v, what+".half_life", 1, &s.halfLife)
 		}},
 		field{key: "max", read: func(v ynode) {
 			if f, ok := ld.number(v, what+".max"); ok && f < 0 {
@@ -232,7 +232,7 @@ func (ld *loader) readInactive(slot int, what string, raw rawLine) {
 	if raw.repeat.Node != nil {
 		ln.repeat, _ = ld.boolean(raw.repeat, what+".repeat")
 	}
-	least := second
+	least := int64(1)
 	if ln.repeat {
 		least = minRepeat
 	}

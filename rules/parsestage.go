@@ -113,7 +113,7 @@ func (ld *loader) readTransition(n ynode, slot int, what string) {
 }
 
 // readFrom reads a stage, a list of stages, or any. No line leads to the stage it starts from, so any
-// leaves that one out, and terminal ones, which only a command leaves.
+// leaves that one out. Terminal stages it leaves out too, when they are all known.
 func (ld *loader) readFrom(n ynode, slot int, what string) {
 	tr := &ld.set.transitions[slot]
 	tr.from = make([]bool, len(ld.set.stages))
@@ -133,6 +133,8 @@ func (ld *loader) readFrom(n ynode, slot int, what string) {
 		case !ok:
 		case i == tr.to:
 			ld.errorf(v, "%s: no transition leads to the stage it starts from, %q", what, name)
+		case ld.set.stages[i].terminal:
+			ld.errorf(v, "%s: %q is a terminal stage, which only a command leaves", what, name)
 		default:
 			tr.from[i] = true
 		}

@@ -12,12 +12,11 @@ const sourceMagic = "leadstream rules 1\n"
 // Source returns the bytes from which ParseSource makes the same rule set with the same id.
 func (s *Set) Source() []byte { return s.source }
 
-// encodeSource joins the files' names and texts, each with its length before it.
+// encodeSource joins the files' texts, each with its length before it. Their names are no part of it: the
+// same rules in another directory are the same version.
 func encodeSource(files []File) []byte {
 	b := []byte(sourceMagic)
 	for _, f := range files {
-		b = binary.AppendUvarint(b, uint64(len(f.Name)))
-		b = append(b, f.Name...)
 		b = binary.AppendUvarint(b, uint64(len(f.Src)))
 		b = append(b, f.Src...)
 	}
@@ -45,12 +44,11 @@ func ParseSource(src []byte) (*Set, error) {
 	}
 	var files []File
 	for len(rest) > 0 {
-		name, ok1 := next()
-		text, ok2 := next()
-		if !ok1 || !ok2 {
+		text, ok := next()
+		if !ok {
 			return nil, fmt.Errorf("reading a published rule set: %w", ErrSource)
 		}
-		files = append(files, File{Name: string(name), Src: text})
+		files = append(files, File{Name: fmt.Sprintf("file %d", len(files)+1), Src: text})
 	}
 	return Parse(files...)
 }

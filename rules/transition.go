@@ -120,6 +120,9 @@ func (e *Evaluator) top(most int) []lead.NamedContribution {
 // contributions lists them newest first, state lines before all, those worth nothing any more left out.
 func (e *Evaluator) contributions() []lead.NamedContribution {
 	l := e.l
+	quiet := e.quiet
+	e.quiet = true // the lines' errors were counted when they were evaluated
+	defer func() { e.quiet = quiet }()
 	list := make([]lead.NamedContribution, 0, len(l.Ledger)+4)
 	for i := range e.set.lines {
 		ln := &e.set.lines[i]

@@ -1,0 +1,151 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+)
+
+// formula draws a condition as text and as the model evaluates it.
+func (g *drawer) formula(depth int, events bool) (string, formula) {
+	if depth == 0 || g.r.IntN(3) == 0 {
+		return g.atom(events)
+	}
+	a, fa := g.formula(depth-1, events)
+	b, fb := g.formula(depth-1, events)
+	switch g.r.IntN(5) {
+	case 0, 1:
+		return "(" + a + " && " + b + ")", func(m *model, t int64, ev *modelEvent) tri {
+			x, y := fa(m, t, ev), fb(m, t, ev)
+			switch {
+			case x == triFalse || y == triFalse:
+				return triFalse
+			case x == triError || y == triError:
+				return triError
+			}
+			return triTrue
+		}
+	case 2, 3:
+		return "(" + a + " || " + b + ")", func(m *model, t int64, ev *modelEvent) tri {
+			x, y := fa(m, t, ev), fb(m, t, ev)
+			switch {
+			case x == triTrue || y == triTrue:
+				return triTrue
+			case x == triError || y == triError:
+				return triError
+			}
+			return triFalse
+		}
+	}
+	return "!(" + a + ")", func(m *model, t int64, ev *modelEvent) tri {
+		switch fa(m, t, ev) {
+		case triTrue:
+			return triFalse
+		case triFalse:
+			return triTrue
+		}
+		return triError
+	}
+}
+
+var operators3 = []struct {
+	text  string
+	holds func(a, b float64) bool
+}{
+	{"<", func(a, b float64) bool { return a < b }}, {"<=", func(a, b float64) bool { return a <= b }},
+	{">", func(a, b float64) bool { return a > b }}, {">=", func(a, b float64) bool { return a >= b }},
+	{"==", func(a, b float64) bool { return a == b }}, {"!=", func(a, b float64) bool { return a != b }},
+}
+
+func (g *drawer) atom(events bool) (string, formula) {
+	op := operators3[g.r.IntN(len(operators3))]
+	signal := g.pick("e0", "e1", "e2")
+	ms := g.r.Int64N(120)
+	switch n := g.r.IntN(14); {
+	case n < 3:
+		return g.scoreAtom(events, op.text, op.holds)
+	case n == 3:
+		k := float64(g.r.IntN(4))
+		ms++
+		wrap := "count(\"%s\", \"%dms\") %s %g"
+		if g.r.IntN(2) == 0 { // through CEL
+			wrap = "[count(\"%s\", \"%dms\")].exists(c, c %s %g)"
+		}
+		return fmt.Sprintf(wrap, signal, ms, op.text, k), func(m *model, t int64, _ *modelEvent) tri {
+			n := 0
+			for _, s := range m.occurred[signal] {
+				if t-s < ms {
+					n++
+				}
+			}
+			return truth(op.holds(float64(n), k))
+		}
+	case n == 4:
+		return fmt.Sprintf("since(\"%s\") %s duration(\"%dms\")", signal, op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
+			if len(m.occurred[signal]) == 0 {
+				return truth(op.holds(1, 0))
+			}
+			return truth(op.holds(float64(t-slices.Max(m.occurred[signal])), float64(ms)))
+		}
+	case n == 5 && events:
+		return fmt.Sprintf("in_stage() %s duration(\"%dms\")", op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
+			return truth(op.holds(float64(t-m.since), float64(ms)))
+		}
+	case n == 6 && events:
+		return fmt.Sprintf("signal(\"%s\")", signal), func(_ *model, _ int64, ev *modelEvent) tri {
+			return truth(ev != nil && ev.id != "too late" && ev.name == signal)
+		}
+	case n == 7 && events:
+		text := "event.name == \"%s\""
+		if g.r.IntN(2) == 0 { // through CEL
+			text = "event.name + \"\" == \"%s\""
+		}
+		return fmt.Sprintf(text, signal), func(_ *model, _ int64, ev *modelEvent) tri {
+			return truth(ev != nil && ev.name == signal)
+		}
+	case n == 8 && events:
+		st := g.pick("s0", "s1", "s2")
+		return fmt.Sprintf("stage == \"%s\"", st), func(m *model, _ int64, _ *modelEvent) tri { return truth(m.stage == st) }
+	case n == 9 && events:
+		grade := g.pick("A", "B", "C")
+		text := "grade.f == \"%s\""
+		if g.r.IntN(2) == 0 { // through CEL
+			text = "grade.f + \"\" == \"%s\""
+		}
+		return fmt.Sprintf(text, grade), func(m *model, t int64, _ *modelEvent) tri { return truth(m.grade(t) == grade) }
+	case n == 10:
+		name := g.pick("x", "y")
+		return "has(traits." + name + ")", func(m *model, _ int64, _ *modelEvent) tri {
+			v, ok := m.traits[name]
+			return truth(ok && v >= 0)
+		}
+	}
+	name, k := g.pick("x", "y"), g.r.IntN(5)
+	text := "traits.%s %s %d"
+	if g.r.IntN(2) == 0 { // through CEL
+		text = "traits.%s + 0 %s %d"
+	}
+	return fmt.Sprintf(text, name, op.text, k), func(m *model, _ int64, _ *modelEvent) tri {
+		v, ok := m.traits[name]
+		if !ok || v < 0 {
+			return triError
+		}
+		return truth(op.holds(float64(v), float64(k)))
+	}
+}
+
+// scoreAtom compares a score, or the sum of two, with a constant. State scores may read those that are stored.
+func (g *drawer) scoreAtom(events bool, op string, holds func(a, b float64) bool) (string, formula) {
+	k := float64(g.r.IntN(20)-4) + 0.5*float64(g.r.IntN(2))
+	name := g.pick("a", "b", "n")
+	if events && g.r.IntN(4) == 0 {
+		name = "f"
+	}
+	if g.r.IntN(4) > 0 || name == "f" {
+		return fmt.Sprintf("score.%s %s %g", name, op, k), func(m *model, t int64, _ *modelEvent) tri { return truth(holds(m.score(name, t), k)) }
+	}
+	return fmt.Sprintf("score.a - score.b %s %g", op, k), func(m *model, t int64, _ *modelEvent) tri {
+		a, b := m.scores["a"], m.scores["b"]
+		v := sumAt([]expTerm{{a.value, a.at, a.halfLife}, {-b.value, b.at, b.halfLife}}, t)
+		return truth(holds(v, k))
+	}
+}

@@ -1,0 +1,257 @@
+package rules
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"leadstream/state/lead"
+)
+
+var cases = flag.Int("cases", 500, "how many random rule sets TestAgainstModel draws")
+
+// TestAgainstModel draws rule sets, events and ticks, and compares what the engine says, ms by ms, with
+// the model.
+func TestAgainstModel(t *testing.T) {
+	for seed := range *cases {
+		if !checkSeed(t, uint64(seed)) {
+			t.Fatalf("seed %d: go test ./rules -run 'TestAgainstModel' -cases %d", seed, seed+1)
+		}
+	}
+}
+
+func checkSeed(t *testing.T, seed uint64) bool {
+	g := &drawer{r: rand.New(rand.NewPCG(seed, 1)), m: &model{
+		scores: make(map[string]*modelScore), occurred: make(map[string][]int64), traits: make(map[string]int),
+		traitTime: make(map[string]int64), traitID: make(map[string]uint64), seen: make(map[string]bool),
+		lastActive: math.MinInt64, stage: "s0", maxLate: 50,
+	}}
+	text := g.rules()
+	set, err := Parse(File{Name: "rules", Src: []byte(text)})
+	if err != nil {
+		t.Fatalf("seed %d:\n%s\n%v", seed, text, err)
+	}
+	eval, l := set.NewEvaluator(), set.NewLead("ann", 1)
+	var log strings.Builder
+	var got []modelOutput
+	take := func(out []lead.Output) {
+		for _, o := range out {
+			x := modelOutput{o.At, "stage", o.From, o.To}
+			if o.Kind == lead.HandOff {
+				x.what, x.from = o.Name, ""
+			}
+			got = append(got, x)
+		}
+	}
+	now, tick := int64(100), int64(math.MinInt64)
+	for step := range 12 {
+		if step > 0 && g.r.IntN(3) == 0 {
+			now += g.r.Int64N(150)
+			tick = now
+			fmt.Fprintf(&log, "fire to %d\n", now)
+			take(eval.Fire(l, now, nil))
+			g.m.fire(now)
+			if l.Due <= now {
+				t.Errorf("seed %d: due %d after fire to %d", seed, l.Due, now)
+				return false
+			}
+		} else {
+			ev := g.event(now, step)
+			now = max(now, ev.time)
+			fmt.Fprintf(&log, "event %s %s at %d, traits %v\n", ev.id, ev.name, ev.time, ev.traits)
+			hash := lead.HashString(ev.id)
+			before := l.Clone()
+			out, verdict := eval.Apply(l, g.message(ev, hash), nil)
+			if verdict == Duplicate && fmt.Sprintf("%+v", *before) != fmt.Sprintf("%+v", *l) {
+				t.Errorf("seed %d: a duplicate changed the lead", seed)
+				return false
+			}
+			take(out)
+			g.m.apply(ev, hash)
+			// An event behind the tick can arm a timer that is due already: the shard fires it at once.
+			take(eval.Fire(l, tick, nil))
+			g.m.fire(tick)
+		}
+		if !slices.Equal(got, g.m.out) || !g.sameState(t, set, eval, l, now) {
+			t.Errorf("seed %d:\n%s\n%s\n got %v, clock %d\nwant %v, clock %d", seed, text, log.String(), got, l.Clock, g.m.out, g.m.clock)
+			return false
+		}
+	}
+	return true
+}
+
+// sameState compares clock, scores and ledgers, and the next change that a view promises.
+func (g *drawer) sameState(t *testing.T, set *Set, eval *Evaluator, l *lead.Lead, now int64) bool {
+	if l.Clock != g.m.clock || set.stages[l.Stage].name != g.m.stage || l.StageSince != g.m.since {
+		return false
+	}
+	at := max(now, l.Clock)
+	v := eval.View(l, at)
+	for _, s := range v.Scores {
+		if want := g.m.score(s.Name, at); s.Value != want {
+			t.Errorf("score %s is %v, want %v", s.Name, s.Value, want)
+			return false
+		}
+	}
+	checkLedger(t, v)
+	return !t.Failed()
+}
+
+// drawer draws rules and events, and builds the model beside the text.
+type drawer struct {
+	r *rand.Rand
+	m *model
+	// ids are those of earlier events, for duplicates.
+	ids []*modelEvent
+}
+
+func (g *drawer) pick(list ...string) string { return list[g.r.IntN(len(list))] }
+
+func (g *drawer) event(now int64, step int) *modelEvent {
+	if len(g.ids) > 0 && g.r.IntN(12) == 0 {
+		return g.ids[g.r.IntN(len(g.ids))]
+	}
+	ev := &modelEvent{time: now + g.r.Int64N(100), id: fmt.Sprintf("m%d", step), name: g.pick("e0", "e1", "e2")}
+	if g.r.IntN(3) == 0 {
+		ev.time = now - g.r.Int64N(80)
+	}
+	if g.r.IntN(2) == 0 {
+		ev.traits = map[string]int{g.pick("x", "y"): g.r.IntN(6) - 1}
+	}
+	g.ids = append(g.ids, ev)
+	return ev
+}
+
+func (g *drawer) message(ev *modelEvent, hash uint64) *lead.Event {
+	traits := "{"
+	for _, name := range []string{"x", "y"} {
+		if v, ok := ev.traits[name]; ok {
+			if len(traits) > 1 {
+				traits += ","
+			}
+			if v < 0 {
+				traits += fmt.Sprintf("%q: null", name)
+			} else {
+				traits += fmt.Sprintf("%q: %d", name, v)
+			}
+		}
+	}
+	return &lead.Event{Type: lead.Track, Name: ev.name, Time: ev.time, MessageID: []byte(ev.id), MessageHash: hash,
+		Context: lead.Object(`{"traits":` + traits + `}}`)}
+}
+
+func (g *drawer) rules() string {
+	var b strings.Builder
+	b.WriteString("max_late: 50ms\nsignals:\n")
+	for _, s := range []string{"e0", "e1", "e2"} {
+		fmt.Fprintf(&b, "  %s: {match: 'event.name == %q'}\n", s, s)
+	}
+	b.WriteString("scores:\n")
+	g.m.scoreNames = []string{"a", "b", "n", "f"}
+	for _, name := range g.m.scoreNames {
+		g.score(&b, name)
+	}
+	b.WriteString("stages: [s0, s1, s2]\ntransitions:\n")
+	for range 1 + g.r.IntN(6) {
+		tr := &modelTransition{}
+		from := g.r.IntN(3)
+		to := (from + 1 + g.r.IntN(2)) % 3
+		tr.from, tr.to = []string{fmt.Sprintf("s%d", from)}, fmt.Sprintf("s%d", to)
+		fromText := tr.from[0]
+		if g.r.IntN(4) == 0 {
+			fromText = "any"
+			tr.from = []string{fmt.Sprintf("s%d", (to+1)%3), fmt.Sprintf("s%d", (to+2)%3)}
+		}
+		text, f := g.formula(3, true)
+		tr.when = f
+		extra := ""
+		if g.r.IntN(3) == 0 {
+			tr.minStay = 1 + g.r.Int64N(80)
+			extra = fmt.Sprintf(", min_stay: %dms", tr.minStay)
+		}
+		fmt.Fprintf(&b, "  - {from: %s, to: %s, when: '%s'%s}\n", fromText, tr.to, text, extra)
+		g.m.transitions = append(g.m.transitions, tr)
+	}
+	b.WriteString("handoffs:\n")
+	for i := range 1 + g.r.IntN(3) {
+		h := &modelHandoff{name: fmt.Sprintf("h%d", i)}
+		text, f := g.formula(3, true)
+		h.when = f
+		extra := ""
+		if g.r.IntN(2) == 0 {
+			h.cooldown = 1 + g.r.Int64N(100)
+			extra = fmt.Sprintf(", cooldown: %dms", h.cooldown)
+		}
+		fmt.Fprintf(&b, "  - {name: %s, when: '%s'%s}\n", h.name, text, extra)
+		g.m.handoffs = append(g.m.handoffs, h)
+	}
+	return b.String()
+}
+
+func (g *drawer) score(b *strings.Builder, name string) {
+	s := &modelScore{min: -math.MaxFloat64, max: math.MaxFloat64, state: name == "f"}
+	g.m.scores[name] = s
+	fmt.Fprintf(b, "  %s:\n", name)
+	if name == "a" || name == "b" {
+		s.halfLife = 20 + g.r.Int64N(300)
+		fmt.Fprintf(b, "    half_life: %dms\n", s.halfLife)
+	}
+	if g.r.IntN(3) == 0 {
+		s.max = float64(5 + g.r.IntN(20))
+		fmt.Fprintf(b, "    max: %g\n", s.max)
+	}
+	if g.r.IntN(3) == 0 {
+		s.min = -float64(g.r.IntN(5))
+		fmt.Fprintf(b, "    min: %g\n", s.min)
+	}
+	b.WriteString("    lines:\n")
+	for i := range 1 + g.r.IntN(3) {
+		l := &modelLine{score: name, add: float64(g.r.IntN(25) - 8)}
+		fmt.Fprintf(b, "      - {id: l%d, add: %g, ", i, l.add)
+		switch {
+		case s.state:
+			text, f := g.formula(2, false)
+			l.when = f
+			fmt.Fprintf(b, "when: '%s'", text)
+		case g.r.IntN(4) == 0:
+			l.inactive = 1 + g.r.Int64N(150)
+			fmt.Fprintf(b, "inactive: %dms", l.inactive)
+			if g.r.IntN(2) == 0 {
+				l.of = g.pick("e0", "e1")
+				fmt.Fprintf(b, ", of: %s", l.of)
+			}
+			g.limit(b, l)
+		default:
+			l.signal = g.pick("e0", "e1", "e2")
+			fmt.Fprintf(b, "signal: %s", l.signal)
+			g.limit(b, l)
+		}
+		b.WriteString("}\n")
+		g.m.lines = append(g.m.lines, l)
+	}
+	if s.state {
+		g.m.grades = map[string]float64{"A": 12, "B": 3}
+		b.WriteString("    grades: {A: 12, B: 3, C: -100}\n")
+	}
+}
+
+func (g *drawer) limit(b *strings.Builder, l *modelLine) {
+	if l.add == 0 {
+		return // a line that adds nothing uses up nothing
+	}
+	switch g.r.IntN(6) {
+	case 0:
+		l.once = true
+		b.WriteString(", once: true")
+	case 1:
+		l.times, l.per = 1+g.r.IntN(3), 1+g.r.Int64N(200)
+		fmt.Fprintf(b, ", limit: {times: %d, per: %dms}", l.times, l.per)
+	case 2:
+		l.points, l.per = 1+float64(g.r.IntN(20)), 1+g.r.Int64N(200)
+		fmt.Fprintf(b, ", limit: {points: %g, per: %dms}", l.points, l.per)
+	}
+}
