@@ -96,11 +96,35 @@ func (e *Engine) Run(ctx context.Context) error {
 	for range e.stored { // storeLoop closes it
 	}
 	writers.Wait()
-	lctx, lcancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer lcancel()
-	if lerr := e.cfg.Group.Leave(lctx); err == nil && lerr != nil && !errors.Is(lerr, context.DeadlineExceeded) {
+	if lerr := e.leave(context.WithoutCancel(ctx)); err == nil && lerr != nil && !errors.Is(lerr, context.DeadlineExceeded) {
 		err = fmt.Errorf("leaving the group: %w", lerr)
 	}
+	return err
+}
+
+// leave gives up all shards. The group hands them over as one last change, which nobody else waits for
+// any more.
+func (e *Engine) leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	left := make(chan struct{})
+	var drain sync.WaitGroup
+	drain.Go(func() {
+		for {
+			select {
+			case ch, ok := <-e.cfg.Group.Changes():
+				if !ok {
+					return
+				}
+				ch.Done()
+			case <-left:
+				return
+			}
+		}
+	})
+	err := e.cfg.Group.Leave(ctx)
+	close(left)
+	drain.Wait()
 	return err
 }
 
