@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math"
+	"math/bits"
 
 	"leadstream/state/lead"
 )
@@ -87,44 +88,58 @@ func sumCrossing(sig *lead.Signal, span int64, c float64, op cmpOp, at int64) (h
 }
 
 // linearAt returns the value at t of a score with `linear_over: span`: each entry's value times what is left
-// of its span, added in time order, divided by span. Divided last, because sums of whole points are then
-// exact and what cancels is exactly 0.
+// of its span, added up, divided by span. The sum is exact (of values within 2^60 of each other) and
+// rounded once, so what cancels is exactly 0, and a straight line is monotone to the last bit.
 func linearAt(sig *lead.Signal, span, t int64) float64 {
 	i, j := liveFrom(sig, span, t)
-	sum := 0.0
-	for ; i < len(sig.Buckets); i++ {
-		sum += finite(sig.Buckets[i].Sum * float64(min(span, sig.Buckets[i].Newest-t+span)))
+	top := int64(math.MinInt64)
+	for x, y := i, j; x < len(sig.Buckets) || y < len(sig.Entries); {
+		var v float64
+		if v, x, y = valueOf(sig, x, y); v != 0 {
+			_, exp := mantissa(v)
+			top = max(top, exp)
+		}
 	}
-	for ; j < len(sig.Entries); j++ {
-		sum += finite(sig.Entries[j].Value * float64(min(span, sig.Entries[j].Time-t+span)))
+	if top == math.MinInt64 {
+		return 0
 	}
-	return finite(sum) / float64(span)
+	sum := newWide(top)
+	for i < len(sig.Buckets) || j < len(sig.Entries) {
+		left := min(span, oldestLeaves(sig, i, j, span)-t)
+		var v float64
+		v, i, j = valueOf(sig, i, j)
+		m, exp := mantissa(v)
+		hi, lo := bits.Mul64(m, uint64(left))
+		sum.add(wideTerm{m: u128{hi, lo}, exp: exp, neg: v < 0})
+	}
+	return sum.quotient(uint64(span))
 }
 
 // linearCrossing is the crossing of linearAt. Between two moments at which entries leave the score is a
-// straight line. Where all sums are exact (whole points and the like, see linearExact) that is so bit for
-// bit. Elsewhere it is so up to rounding; then the ms near the constant are looked at one by one, and
-// should the line stay within rounding of it for more than maxSteps ms, until is earlier, as for crossing.
+// straight line, which crosses at most once. One pass over the entries finds the pieces on which it
+// may; only those are looked at closely.
 func linearCrossing(sig *lead.Signal, span int64, c float64, op cmpOp, at int64) (holds bool, until int64) {
 	i, j := liveFrom(sig, span, at)
 	run := linearAt(sig, span, at)
 	holds = op.holds(run, c)
-	q := linearSearch{sig: sig, span: span, c: c, op: op, holds: holds, exact: linearExact(sig, span, i, j)}
-	q.margin = 4*roundOff(sig, i, j) + float64(0x1p-48*math.Abs(c))
+	margin := 4*roundOff(sig, i, j) + float64(0x1p-48*math.Abs(c))
 	slope := 0.0
 	for x, y := i, j; x < len(sig.Buckets) || y < len(sig.Entries); {
 		var v float64
 		v, x, y = valueOf(sig, x, y)
 		slope += v
 	}
+	value := func(t int64) float64 { return linearAt(sig, span, t) }
 	for from := at; ; {
 		to := oldestLeaves(sig, i, j, span)
 		if to == lead.Never {
 			return holds, to
 		}
 		next := run - float64(slope*(float64(to-from)/float64(span)))
-		if !q.apart(run, next) {
-			if until, next = q.within(from, to); until != lead.Never {
+		if apart := min(run-c, next-c) > margin || max(run-c, next-c) < -margin; !apart {
+			run, next = value(from), value(to)
+			guess := clampInside(from, float64(to-from)*((run-c)/(run-next)), from, to)
+			if until = flipOfMonotone(op, c, from, to, guess, value); until != lead.Never {
 				return holds, until
 			}
 		}
@@ -135,69 +150,6 @@ func linearCrossing(sig *lead.Signal, span int64, c float64, op cmpOp, at int64)
 			slope -= v
 		}
 	}
-}
-
-// linearExact reports that all sums of linearAt from bucket i and entry j on are exact before the division:
-// the values are multiples of one power of two, and there are bits enough for all of them times span.
-func linearExact(sig *lead.Signal, span int64, i, j int) bool {
-	unit, mag := 1.0, 0.0
-	for i < len(sig.Buckets) || j < len(sig.Entries) {
-		var v float64
-		v, i, j = valueOf(sig, i, j)
-		for math.Trunc(v*unit) != v*unit {
-			if unit >= 0x1p+40 {
-				return false
-			}
-			unit *= 2
-		}
-		mag += math.Abs(v)
-	}
-	return mag*unit*float64(span) <= 0x1p+53
-}
-
-// linearSearch looks for a crossing on one straight piece.
-type linearSearch struct {
-	sig    *lead.Signal
-	span   int64
-	c      float64
-	op     cmpOp
-	holds  bool
-	exact  bool
-	margin float64
-}
-
-// at is linearAt.
-func (q *linearSearch) at(t int64) float64 { return linearAt(q.sig, q.span, t) }
-
-// apart reports that two values are on one side of c by more than rounding.
-func (q *linearSearch) apart(v, w float64) bool {
-	return v-q.c > q.margin && w-q.c > q.margin || q.c-v > q.margin && q.c-w > q.margin
-}
-
-// within returns the first ms in (from, to] at which the comparison is not what it was, lead.Never if there
-// is none, and the value at to. The piece is straight from from to to.
-func (q *linearSearch) within(from, to int64) (until int64, last float64) {
-	v, last := q.at(from), q.at(to)
-	guess := clampInside(from, float64(to-from)*((v-q.c)/(v-last)), from, to)
-	if q.exact {
-		return flipOfMonotone(q.op, q.c, from, to, guess, q.at), last
-	}
-	if q.apart(v, last) {
-		return lead.Never, last
-	}
-	if q.apart(v, v) {
-		from = firstWhere(from, to, guess, func(t int64) bool { return !q.apart(v, q.at(t)) }) - 1
-	}
-	for t := from + 1; t <= to; t++ {
-		v := q.at(t)
-		if q.op.holds(v, q.c) != q.holds || t-from > maxSteps {
-			return t, last
-		}
-		if q.apart(v, last) {
-			break
-		}
-	}
-	return lead.Never, last
 }
 
 // stepCrossing is the crossing of decayStep. keep is 0 to maxKeep, or 1.

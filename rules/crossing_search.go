@@ -148,6 +148,11 @@ func (s *expSum) crossMany(c float64, op cmpOp, at int64) (holds bool, until int
 			}
 			width = addSpan(0, 2*width)
 		default:
+			if d := q.creep(a, b); d > 0 {
+				q.sample(a.t+d, a)
+				width = 2 * d
+				continue
+			}
 			if b.t-a.t > 1 {
 				width = q.shrink(a, b)
 				continue
@@ -296,12 +301,16 @@ func (q *expSearch) prove(a, b *expSample) verdict {
 
 	// Bounds of the curve's slope (times growth), of the slope that matters for the distance to the
 	// constant, and the sizes that rounding is relative to.
-	var sign, dist bounds
-	var da, db, mag, slopeMag float64
+	// turn is about the slope of the slope.
+	var turn, dist bounds
+	var da, db, sa, sb, mag, slopeMag, fastest float64
 	for i := range q.curve.n {
 		r, ga, gb := q.rate[i], a.g[i], b.g[i]
 		grown := float64(gb * growth)
-		sign.addSlope(r, ga, grown)
+		sa -= float64(r * ga)
+		sb -= float64(r * grown)
+		turn.addSlope(float64(r*(r-ln)), ga, grown)
+		fastest = max(fastest, r)
 		if q.toEnd {
 			dist.addSlope(r-ln, ga, grown)
 			da += ga
@@ -312,11 +321,12 @@ func (q *expSearch) prove(a, b *expSample) verdict {
 		mag += math.Abs(ga)
 		slopeMag += float64(r * math.Abs(ga))
 	}
-	sign.widen(float64(roundUnit*slopeMag) + 0x1p-560)
-	dist.widen(float64(roundUnit*slopeMag) + 0x1p-560)
+	off := float64(roundUnit*slopeMag) + 0x1p-560
+	dist.widen(off)
+	turn = bounds{-turn.hi, -turn.lo}
+	turn.widen(float64(off * fastest))
 	// sumAt is monotone where the curve moves by more in a ms than sumAt is off before it is rounded.
-	slow := float64(0x1p-100 * mag)
-	monotonic := sign.lo > slow || sign.hi < -slow
+	monotonic := turn.lowest(sa, sb, w) > off+float64(0x1p-100*mag)
 
 	floor := 0.0
 	if q.toEnd {
@@ -330,19 +340,14 @@ func (q *expSearch) prove(a, b *expSample) verdict {
 	if !q.toEnd {
 		q.margin += scale2(1, q.up-1070)
 	}
+	q.gap, q.steep = math.Abs(da)-q.margin, -dist.lo
 	if da < 0 {
-		da, db, dist = -da, -db, bounds{-dist.hi, -dist.lo}
+		q.steep = dist.hi
 	}
-	q.gap, q.steep = da-q.margin, -dist.lo
-
-	// The lowest point is an end, or above where two lines meet: the one that falls from a with the steepest
-	// slope, and the one that rises to b.
-	low := min(da, db)
-	if low > q.margin && dist.lo < 0 && dist.hi > 0 {
-		low = (float64(da*dist.hi) - float64(db*dist.lo) + float64(float64(w*dist.lo)*dist.hi)) / (dist.hi - dist.lo)
-		low += float64(0x1p-40 * dist.lo * w)
+	if q.gap <= 0 { // on which side of the constant is not known
+		q.steep = max(-dist.lo, dist.hi)
 	}
-	switch low -= q.margin; {
+	switch low := dist.lowest(da, db, w) - q.margin; {
 	case low > 0 && low > float64(floor*growth):
 		return constant
 	case monotonic:
@@ -368,6 +373,21 @@ func (b *bounds) widen(by float64) {
 	b.hi += by
 }
 
+// lowest returns how near to 0 a curve can come on an interval of width w at whose ends it has the values u
+// and v, given bounds of its slope; 0 or less if it can reach 0. The nearest point is an end, or not
+// beyond where two lines meet: the one that leaves u with the steepest slope, and the one that arrives at v.
+func (b bounds) lowest(u, v, w float64) float64 {
+	if u < 0 {
+		u, v, b = -u, -v, bounds{-b.hi, -b.lo}
+	}
+	low := min(u, v)
+	if low > 0 && b.lo < 0 && b.hi > 0 {
+		low = (float64(u*b.hi) - float64(v*b.lo) + float64(float64(w*b.lo)*b.hi)) / (b.hi - b.lo)
+		low += float64(0x1p-40 * b.lo * w)
+	}
+	return low
+}
+
 // shrink returns the next width to try after (a, b] was not settled: as far as the steepest slope lets
 // the curve stay clear of the constant, but not less than a quarter of the last.
 func (q *expSearch) shrink(a, b *expSample) int64 {
@@ -377,6 +397,28 @@ func (q *expSearch) shrink(a, b *expSample) int64 {
 		next = max(w/4, int64(safe))
 	}
 	return max(1, next)
+}
+
+// creep returns how far after a the comparison surely stays, where samples are too near to the constant to
+// tell: sumAt is much nearer to the curve. It is called after prove and returns 0 where it is of no use.
+func (q *expSearch) creep(a, b *expSample) int64 {
+	w := b.t - a.t
+	if q.gap > 0 || w > 1<<22 || w > q.sum.t[q.longest].H/2 {
+		return 0
+	}
+	c := math.Abs(q.want)
+	gap := math.Abs(q.sum.at(a.t)-q.want) - 4*(math.Nextafter(c, math.Inf(1))-c)
+	if !(gap > 0) || math.IsInf(gap, 0) {
+		return 0
+	}
+	gap = float64(scale2(gap, q.up)*(1-0x1p-20)) - float64(0x1p-44*q.margin)
+	switch safe := gap / q.steep; {
+	case safe >= float64(w):
+		return w
+	case safe >= float64(w)/4:
+		return int64(safe)
+	}
+	return 0
 }
 
 // slope is the ideal curve's slope at p, per ms.

@@ -56,7 +56,7 @@ var (
 
 const lastFactorial = 0x8f76c77fc // 1/12!
 
-// exp2Wide returns 2^-(rem/h) for 0 <= rem < h, with an error below 2^-120: a table value for the 128th
+// exp2Wide returns 2^-(rem/h) for 0 <= rem < h, with an error below 2^-116: a table value for the 128th
 // below, and the exponential series for the rest, its small terms with 64 bits.
 func exp2Wide(rem, h int64) u128 {
 	if rem == 0 {
@@ -128,6 +128,9 @@ func newWide(top int64) wide { return wide{unit: top - headroom} }
 
 // add adds t.
 func (a *wide) add(t wideTerm) {
+	if t.m == (u128{}) {
+		return // its exponent says nothing
+	}
 	shift := t.exp - a.unit
 	var x [3]uint64
 	switch m := t.m; {
