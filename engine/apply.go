@@ -19,6 +19,7 @@ func (s *shard) applyRecord(p *part, r *Record) error {
 	if err := s.decoders[p.Topic].Decode(r, s.st.wall, &s.event); err != nil {
 		return s.deadLetter(p.TopicPartition, r, err)
 	}
+	s.event.Source, s.event.History = p.source.Name, p.source.History
 	// A partition's time is bounded by the records' own timestamps: an event from the future must not
 	// make timers fire early.
 	p.watermark = max(p.watermark, min(s.event.Time, r.Timestamp, s.st.wall))
@@ -74,6 +75,7 @@ func (s *shard) applyForwarded(p *part, r *Record, m *Message) error {
 	if to := ShardOf(s.event.RoutingID, s.cfg.Shards); to != s.id {
 		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "misrouted", Detail: "the event belongs to shard " + strconv.Itoa(int(to))})
 	}
+	s.event.Source, s.event.History = m.Source, s.sources[m.Topic].History
 	s.event.Time = m.Time // as the shard that read it resolved it
 	s.ep.stats.received++
 	return s.applyEvent()

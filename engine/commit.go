@@ -364,11 +364,20 @@ func (e *Engine) reloadAll() error {
 
 // countRules moves what a shard's evaluator counted into the metrics.
 func (e *Engine) countRules(s *shard) {
-	c := s.ev.Counts()
+	c, set := s.ev.Counts(), s.evRules
 	e.m.late.Add(float64(c.Late))
-	e.m.edgesDropped.Add(float64(c.EdgesDropped))
-	for rule, n := range c.Errors {
-		e.m.conditionErrors.WithLabelValues(rule).Add(float64(n))
+	e.m.tooLate.Add(float64(c.TooLate))
+	e.m.idleTimers.Add(float64(c.Idle))
+	e.m.longTraits.Add(float64(c.LongTraits))
+	for i, n := range c.Errors {
+		if n > 0 {
+			e.m.conditionErrors.WithLabelValues(set.Rules()[i]).Add(float64(n))
+		}
+	}
+	for i, n := range c.Dropped {
+		if n > 0 {
+			e.m.edgesDropped.WithLabelValues(set.Handoffs()[i]).Add(float64(n))
+		}
 	}
 	c.Reset()
 }

@@ -214,6 +214,24 @@ func (e *Engine) reread(remove []TopicPartition, add []Start) error {
 	return <-c.reply
 }
 
+// startRestore restores a shard on a goroutine of its own, which ends with work or when the shard is lost.
+func (e *Engine) startRestore(work context.Context, id int32) {
+	lp := &e.loop
+	if e.live[id] != nil || lp.restoring[id] != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(work)
+	lp.restoring[id] = cancel
+	lp.restores.Go(func() {
+		start := time.Now()
+		s, err := e.restore(ctx, id)
+		select {
+		case e.restored <- restoration{id, s, err, time.Since(start)}:
+		case <-work.Done():
+		}
+	})
+}
+
 // decision is the outcome of a transaction.
 type decision struct {
 	ep  *epoch

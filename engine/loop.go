@@ -205,24 +205,6 @@ func (e *Engine) change(ch Change) error {
 	return nil
 }
 
-// startRestore restores a shard on a goroutine of its own, which ends with work or when the shard is lost.
-func (e *Engine) startRestore(work context.Context, id int32) {
-	lp := &e.loop
-	if e.live[id] != nil || lp.restoring[id] != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(work)
-	lp.restoring[id] = cancel
-	lp.restores.Go(func() {
-		start := time.Now()
-		s, err := e.restore(ctx, id)
-		select {
-		case e.restored <- restoration{id, s, err, time.Since(start)}:
-		case <-work.Done():
-		}
-	})
-}
-
 // install makes a restored shard live.
 func (e *Engine) install(r restoration) error {
 	lp := &e.loop

@@ -33,7 +33,8 @@ func (s *epochStats) dead(reason string) {
 type metrics struct {
 	events, received, forwarded, duplicates, late prometheus.Counter
 	conditionErrors                               *prometheus.CounterVec
-	edgesDropped                                  prometheus.Counter
+	edgesDropped                                  *prometheus.CounterVec
+	tooLate, idleTimers, longTraits               prometheus.Counter
 	outputs                                       *prometheus.CounterVec
 	deadletters                                   *prometheus.CounterVec
 	epochs, aborts                                *prometheus.CounterVec
@@ -62,7 +63,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		duplicates:      counter("events_duplicate_total", "Events dropped because their messageId was seen."),
 		late:            counter("events_late_total", "Events older than their lead's clock."),
 		conditionErrors: vec("condition_errors_total", "Expressions that ended in an error and counted as false, by rule.", "rule"),
-		edgesDropped:    counter("edges_dropped_total", "Rising edges inside a cooldown."),
+		edgesDropped:    vec("edges_dropped_total", "Rising edges inside a cooldown, by hand-off.", "handoff"),
+		tooLate:         counter("events_too_late_total", "Late events older than max_late."),
+		idleTimers:      counter("timers_idle_total", "Timers that came due and changed nothing."),
+		longTraits:      counter("traits_too_long_total", "Trait values too long to keep."),
 		outputs:         vec("outputs_total", "Records put out, by kind.", "kind"),
 		deadletters:     vec("deadletters_total", "Records sent to the dead-letter topic, by reason.", "reason"),
 		epochs:          vec("epochs_total", "Transactions, by outcome.", "outcome"),
@@ -93,7 +97,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.shards.WithLabelValues(o)
 	}
 	if reg != nil {
-		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.outputs,
+		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
 			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed)
 	}

@@ -72,7 +72,7 @@ type Inputs interface {
 // Decoder turns a source record into an event. It must be a pure function of its arguments and
 // configuration. One Decoder is used by one goroutine.
 type Decoder interface {
-	// Decode fills ev, which it first resets. wall is the epoch's wall clock in ms, limiting the
+	// Decode fills ev, which it first resets, but for Source and History, which the engine knows. wall is the epoch's wall clock in ms, limiting the
 	// record's timestamp. A record that can't be read is a *DeadLetter error; no other error is returned.
 	Decode(r *Record, wall int64, ev *lead.Event) error
 }

@@ -8,18 +8,15 @@ import (
 // Source makes the configuration of a source whose records are events in the Segment spec's words, with
 // a userId and a timestamp in ms: the little that the engine's own tests need.
 func Source(name, topic string, history bool) engine.SourceConfig {
-	return engine.SourceConfig{Name: name, Topic: topic, History: history, NewDecoder: func() engine.Decoder { return &decoder{source: name, history: history} }}
+	return engine.SourceConfig{Name: name, Topic: topic, History: history, NewDecoder: func() engine.Decoder { return decoder{} }}
 }
 
-type decoder struct {
-	source  string
-	history bool
-}
+type decoder struct{}
 
 var types = map[string]lead.Type{"track": lead.Track, "identify": lead.Identify, "page": lead.Page}
 
 // Decode implements engine.Decoder.
-func (d *decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
+func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	*ev = lead.Event{}
 	doc, err := lead.ParseObject(r.Value)
 	if err != nil {
@@ -33,7 +30,7 @@ func (d *decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	if !ok {
 		ts = float64(min(r.Timestamp, wall))
 	}
-	ev.Type, ev.Source, ev.History = types[doc.Get("type").Str()], d.source, d.history
+	ev.Type = types[doc.Get("type").Str()]
 	ev.RoutingID, ev.UserID, ev.Time = id, id, int64(ts)
 	ev.Name = doc.Get("event").Str()
 	if m := doc.Get("messageId").Bytes(); len(m) > 0 {

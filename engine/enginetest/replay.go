@@ -202,6 +202,7 @@ func (s *shardReplay) record(j *engine.JournalRecord, tp engine.TopicPartition, 
 		s.out(engine.TopicDeadletter, r.Value)
 		return nil
 	}
+	s.event.Source, s.event.History = src.Name, src.History
 	s.marks[tp] = max(s.mark(tp), min(s.event.Time, r.Timestamp, j.Wall))
 	if to := engine.ShardOf(s.event.RoutingID, s.r.Shards); to != s.id {
 		m := engine.Message{Kind: engine.MessageEvent, Source: src.Name, Time: s.event.Time, Topic: tp.Topic, Partition: tp.Partition,
@@ -234,6 +235,7 @@ func (s *shardReplay) message(r *engine.Record) error {
 	if err := s.dec[m.Topic].Decode(&orig, m.Timestamp, &s.event); err != nil {
 		return fmt.Errorf("a forwarded event can't be decoded: %w", err)
 	}
+	s.event.Source, s.event.History = m.Source, s.src[m.Topic].History
 	s.event.Time = m.Time
 	s.apply()
 	return nil
