@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -140,13 +141,21 @@ func pinned(oldTransactions bool) *kversion.Versions {
 // connect finds a broker and checks what it can do. Its client is its own: to this one a broker that
 // hangs up at once is a sign of the wrong protocol, and to all others one that restarts.
 func (c *Cluster) connect(ctx context.Context) error {
-	probe, err := kgo.NewClient(append(slices.Clone(c.base), kgo.ClientID(c.clientID(c.cfg.Instance, roleAdmin)))...)
+	probe, err := kgo.NewClient(append(slices.Clone(c.base), kgo.ClientID(c.clientID(c.cfg.Instance, roleAdmin)),
+		// Closing it waits for a broker that accepts and says nothing.
+		kgo.RequestTimeoutOverhead(max(c.cfg.ConnectTimeout, 100*time.Millisecond)))...)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	defer probe.Close()
-	if err := probe.Ping(ctx); err != nil {
-		return c.connectError(err)
+	for try := 0; ; try++ {
+		if err = probe.Ping(ctx); err == nil {
+			break
+		}
+		// A broker that is just being started refuses connections; anything else stays as it is.
+		if !errors.Is(err, syscall.ECONNREFUSED) || pause(ctx, try) != nil {
+			return c.connectError(err)
+		}
 	}
 	versions, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, probe)
 	if err == nil {

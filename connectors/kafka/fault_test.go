@@ -33,14 +33,25 @@ func newFaulty(t *testing.T) *faulty {
 		TransactionTimeout: 2 * time.Second, HeartbeatInterval: 50 * time.Millisecond})
 	must(t, err)
 	t.Cleanup(c.Close)
-	_, err = c.EnsureTopics(t.Context(), []string{"source"})
+	return newFaultyOn(t, b, c)
+}
+
+func newFaultyOn(t *testing.T, b *Broker, c *Cluster) *faulty {
+	t.Helper()
+	f, end := commitOn(t, b, c)
+	t.Cleanup(end)
+	return f
+}
+
+// commitOn joins the group and waits until it may commit; end leaves.
+func commitOn(t *testing.T, b *Broker, c *Cluster) (f *faulty, end func()) {
+	t.Helper()
+	_, err := c.EnsureTopics(t.Context(), []string{"source"})
 	must(t, err)
 	w, err := c.Committer(t.Context())
 	must(t, err)
-	t.Cleanup(w.Close)
 	g, err := c.Group()
 	must(t, err)
-	f := &faulty{t: t, broker: b, c: c, w: w, g: g}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -48,12 +59,13 @@ func newFaulty(t *testing.T) *faulty {
 			ch.Done()
 		}
 	}()
-	t.Cleanup(func() {
+	f = &faulty{t: t, broker: b, c: c, w: w, g: g}
+	f.awaitFence()
+	return f, func() {
 		must(t, g.Leave(context.Background()))
 		<-ended
-	})
-	f.awaitFence()
-	return f
+		w.Close()
+	}
 }
 
 func must(t testing.TB, err error) {

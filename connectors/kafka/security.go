@@ -91,8 +91,9 @@ type SASL struct {
 	// User and Password are for PLAIN and SCRAM. PasswordFile is read for every new connection instead
 	// of Password when given.
 	User, Password, PasswordFile string
-	// TokenFile holds the bearer token of OAUTHBEARER; it is read for every new connection.
-	TokenFile string
+	// Token is the bearer token of OAUTHBEARER. TokenFile is read for every new connection instead of Token
+	// when given.
+	Token, TokenFile string
 	// AllowPlaintext permits PLAIN and OAUTHBEARER, which send the secret itself, without TLS.
 	AllowPlaintext bool
 }
@@ -100,7 +101,7 @@ type SASL struct {
 func (s *SASL) validate(bad func(string, ...any), encrypted bool) {
 	switch s.Mechanism {
 	case "":
-		if s.User != "" || s.Password != "" || s.PasswordFile != "" || s.TokenFile != "" {
+		if s.User != "" || s.Password != "" || s.PasswordFile != "" || s.Token != "" || s.TokenFile != "" {
 			bad("sasl: credentials are given but no mechanism")
 		}
 		return
@@ -112,8 +113,8 @@ func (s *SASL) validate(bad func(string, ...any), encrypted bool) {
 			bad("sasl: %s needs a password or a password file, not both", s.Mechanism)
 		}
 	case SASLOAuthBearer:
-		if s.TokenFile == "" {
-			bad("sasl: %s needs a token file", s.Mechanism)
+		if (s.Token == "") == (s.TokenFile == "") {
+			bad("sasl: %s needs a token file or a token, not both", s.Mechanism)
 		}
 	default:
 		bad("sasl: mechanism %q is not one of %s, %s, %s, %s", s.Mechanism, SASLPlain, SASLScram256, SASLScram512, SASLOAuthBearer)
@@ -137,6 +138,9 @@ func (s *SASL) mechanism() sasl.Mechanism {
 		return scram.Sha512(s.scram)
 	case SASLOAuthBearer:
 		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
+			if s.TokenFile == "" {
+				return oauth.Auth{Token: s.Token}, nil
+			}
 			token, err := secretFile(s.TokenFile)
 			return oauth.Auth{Token: token}, err
 		})
