@@ -126,6 +126,23 @@ func TestLoadConfig(t *testing.T) {
 	}
 }
 
+// TestSecretsFromTheEnvironment: each secret has a key that names an environment variable.
+func TestSecretsFromTheEnvironment(t *testing.T) {
+	_, hash := httpapi.NewToken()
+	file := write(t, "c.yaml", smallConfig+"sasl: {mechanism: OAUTHBEARER, token_env: T, allow_plaintext: true}\n"+
+		"http: {listen: ':80', token_hashes_env: H}\n", "r.yaml", "")
+	c, err := loadConfig(file, testSystem(map[string]string{"T": "hunter2", "H": hash + " ops"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := c.kafka(); k.SASL.Token != "hunter2" {
+		t.Error("no token from the environment")
+	}
+	if tokens, err := c.HTTP.tokens(); err != nil || len(tokens) != 1 || tokens[0].Roles != httpapi.RoleOps {
+		t.Errorf("%d token hashes from the environment, %v", len(tokens), err)
+	}
+}
+
 func TestLoadConfigReportsEveryMistake(t *testing.T) {
 	file := write(t, "c.yaml", `app: "no spaces"
 brokers: [broker]

@@ -25,7 +25,7 @@ func (c *config) kafka() kafka.Config {
 		TLS: kafka.TLS{Enabled: c.TLS.Enabled, CAFile: c.TLS.CAFile, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile,
 			ServerName: c.TLS.ServerName},
 		SASL: kafka.SASL{Mechanism: c.SASL.Mechanism, User: c.SASL.User, Password: string(c.SASL.Password),
-			PasswordFile: c.SASL.PasswordFile, TokenFile: c.SASL.TokenFile, AllowPlaintext: c.SASL.AllowPlaintext},
+			PasswordFile: c.SASL.PasswordFile, Token: string(c.SASL.Token), TokenFile: c.SASL.TokenFile, AllowPlaintext: c.SASL.AllowPlaintext},
 		SessionTimeout: time.Duration(c.Group.SessionTimeout), RebalanceTimeout: time.Duration(c.Group.RebalanceTimeout),
 		Dynamic: c.Group.Dynamic,
 	}
