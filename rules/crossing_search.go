@@ -134,7 +134,7 @@ func (s *expSum) crossMany(c float64, op cmpOp, at int64) (holds bool, until int
 			q.sample(a.t, a)
 		}
 		if q.monotoneFrom(a) {
-			return q.holds, flipOfMonotone(op, c, a.t, end, q.guess(a, end), s.at)
+			return q.holds, flipOfMonotone(op, c, a.t, end, q.guess(a, b, end, a.g[q.longest]), s.at)
 		}
 		width = min(width, q.widest())
 		q.sample(min(addSpan(a.t, width), end), b)
@@ -142,10 +142,11 @@ func (s *expSum) crossMany(c float64, op cmpOp, at int64) (holds bool, until int
 		case constant:
 			width = addSpan(0, 2*width)
 		case monotone:
-			guess := clampInside(a.t, (q.c-a.v)/q.slope(a), a.t, b.t)
-			if until = flipOfMonotone(op, c, a.t, b.t, guess, s.at); until != lead.Never {
+			t := b.t
+			if until = flipOfMonotone(op, c, a.t, t, q.guess(a, b, t, b.v-q.curve.k), s.at); until != lead.Never {
 				return q.holds, until
 			}
+			q.sample(t, b)
 			width = addSpan(0, 2*width)
 		default:
 			if d := q.creep(a, b); d > 0 {
@@ -268,13 +269,37 @@ func (q *expSearch) monotoneFrom(a *expSample) bool {
 	return math.Abs(long) > 0x1p-900 && own > float64((1+0x1p-20)*against)
 }
 
-// guess returns about when the curve, monotone from a on, reaches the constant.
-func (q *expSearch) guess(a *expSample, end int64) int64 {
-	k := q.curve.k
-	rest := max(math.Abs(q.c-k), math.Abs(k)*0x1p-54, scale2(1, q.up-1075))
-	t := clampInside(a.t, (math.Log2(math.Abs(a.v-k))-math.Log2(rest))/q.rate[q.longest]*math.Ln2, a.t, end)
-	if n := clampInside(a.t, (q.c-a.v)/q.slope(a), a.t, end); n < t {
-		return n
+// guess returns about when the curve, monotone on [a, end], reaches the constant: a safeguarded Newton search
+// on samples, of the logarithm where the curve decays towards k beyond the constant. beyond is a sample
+// that shows on which side of k it will be then. b is used up.
+func (q *expSearch) guess(a, b *expSample, end int64, beyond float64) int64 {
+	k, target := q.curve.k, q.c
+	if q.toEnd && (a.v > k) == (beyond > 0) {
+		// It comes so near that rounding does the rest.
+		target = k + math.Copysign(max(math.Abs(k)*0x1p-54, scale2(1, q.up-1075)), a.v-k)
+	}
+	lo, hi, below := a.t, end, a.v < target
+	p := a
+	t := lo
+	for range 50 {
+		step := (target - p.v) / q.slope(p)
+		if r := (target - k) / (p.v - k); r > 0 {
+			step = math.Log(r) * (p.v - k) / q.slope(p)
+		}
+		next := lo + (hi-lo)/2
+		if step > float64(lo-t)-1 && step < float64(hi-t)+1 {
+			next = clampInside(t, step, lo, hi)
+		}
+		if near := next - t; hi-lo < 3 || near > -2 && near < 2 {
+			return next
+		}
+		t, p = next, b
+		q.sample(t, b)
+		if (b.v < target) == below {
+			lo = t
+		} else {
+			hi = t
+		}
 	}
 	return t
 }
