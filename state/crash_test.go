@@ -24,9 +24,9 @@ type crash struct {
 
 // crasher wraps a file system and, at random moments before a write, takes what a power cut would leave.
 type crasher struct {
-	fs  *vfs.MemFS
-	mu  sync.Mutex
-	rng *rand.Rand
+	fs      *vfs.MemFS
+	mu      sync.Mutex
+	rng     *rand.Rand
 	crashes []crash
 
 	durable, started atomic.Int64

@@ -12,7 +12,7 @@ import (
 // failure is the end of a store that can't go on. Pebble reports such an end by calling Logger.Fatalf
 // with its locks held, and relies on it not to return; its own answer is to exit on the spot. Ours is
 // to tell the owner, who ends the process in order, to leave Pebble's goroutine waiting where it is, and never to
-// call into Pebble again.
+// call into Pebble again. Errors of writing don't even get that far: see writes.go.
 type failure struct {
 	tell func(error) // Options.OnFatal, may be nil.
 	once sync.Once
@@ -54,7 +54,7 @@ func (f *failure) guard(fn func() error) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- fn() }() // Ends with fn, or never if Pebble has failed inside it.
+	go func() { done <- fn() }() // Ends with fn, or never if the store has failed inside it.
 	select {
 	case err := <-done:
 		return classify(err)
@@ -84,14 +84,16 @@ func (l *logger) Errorf(format string, args ...any) {
 // Fatalf fails the store and never returns.
 func (l *logger) Fatalf(format string, args ...any) {
 	// The error itself is among the arguments; formatted, it could not be classified.
-	err := fmt.Errorf(format, args...)
 	for _, arg := range args {
-		if cause, ok := arg.(error); ok {
-			err = classify(cause)
+		if err, ok := arg.(error); ok {
+			l.fatal(err)
 		}
 	}
-	l.log.Error("state store has failed", "err", err)
-	l.failure.fail(err)
+	l.fatal(fmt.Errorf(format, args...))
+}
+
+func (l *logger) fatal(err error) {
+	l.failure.fail(classify(err))
 	select {}
 }
 
@@ -101,7 +103,7 @@ func (l *logger) listener(c *counters) *pebble.EventListener {
 		// Pebble repeats a flush or compaction that failed at once and for ever, and takes writes until its
 		// memory is full. A disk that fails them does not get better by that, so the first is the last.
 		// Waiting here, with Pebble's lock held, ends the repetitions.
-		BackgroundError: func(err error) { l.Fatalf("background work: %v", err) },
+		BackgroundError: l.fatal,
 		// The error that goes with it reaches whoever read the block.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			c.corruptions.Add(1)

@@ -28,7 +28,7 @@ var formats = []format{
 }
 
 // currentFormat is the format that this program writes.
-var currentFormat = len(formats)
+func currentFormat() int { return len(formats) }
 
 // identityFile is in the directory beside Pebble's own, because it must be read before Pebble may change
 // anything.
@@ -45,9 +45,9 @@ type identity struct {
 
 func (id *identity) check(o Options) error {
 	switch {
-	case id.Format > currentFormat:
+	case id.Format > currentFormat():
 		return fmt.Errorf("%w: it has format %d, this one knows up to %d; run the newer version, or %s",
-			ErrNewerFormat, id.Format, currentFormat, removeHint)
+			ErrNewerFormat, id.Format, currentFormat(), removeHint)
 	case id.Format < 1:
 		return fmt.Errorf("%w: %s says format %d; %s", ErrCorrupt, identityFile, id.Format, removeHint)
 	case id.App != o.App || id.ClusterID != o.ClusterID:
@@ -84,7 +84,7 @@ func (s *Store) readIdentity() (*identity, error) {
 const maxIdentityBytes = 64 << 10
 
 func (s *Store) createIdentity(o Options) (*identity, error) {
-	id := &identity{Format: currentFormat, App: o.App, ClusterID: o.ClusterID, Instance: o.Instance}
+	id := &identity{Format: currentFormat(), App: o.App, ClusterID: o.ClusterID, Instance: o.Instance}
 	return id, s.writeIdentity(id)
 }
 
@@ -126,7 +126,7 @@ func syncDir(fs vfs.FS, dir string) error {
 
 // upgrade brings the open store from id's format to the current one, a step at a time.
 func (s *Store) upgrade(id *identity) error {
-	for id.Format < currentFormat {
+	for id.Format < currentFormat() {
 		next := formats[id.Format]
 		if next.upgrade != nil {
 			if err := next.upgrade(s); err != nil {

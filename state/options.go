@@ -76,7 +76,7 @@ func (s *Store) pebbleOptions(o Options) *pebble.Options {
 	l := &logger{log: o.Logger, failure: s.failure}
 	p := &pebble.Options{
 		FS:                 o.FS,
-		FormatMajorVersion: formats[currentFormat-1].pebble,
+		FormatMajorVersion: formats[currentFormat()-1].pebble,
 		Comparer:           pebble.DefaultComparer,
 		Merger:             pebble.DefaultMerger,
 		Logger:             l,
@@ -115,5 +115,9 @@ func (s *Store) pebbleOptions(o Options) *pebble.Options {
 		}
 	}
 	p.Experimental.EnableColumnarBlocks = func() bool { return true }
+	if p.FS == nil {
+		p.WithFSDefaults() // The disk, with a watch for operations that take seconds.
+	}
+	p.FS = writes{FS: p.FS, l: l}
 	return p
 }

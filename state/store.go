@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -109,17 +110,29 @@ func (s *Store) open(o Options) error {
 		}
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		// Pebble knows from its own records what must be there, and calls it damage only while it is open.
-		return fmt.Errorf("%w: %s; %s", ErrCorrupt, text(err), removeHint)
-	}
 	if err != nil {
-		return err
+		return openError(err)
 	}
 	if err := s.upgrade(id); err != nil {
 		return errors.Join(err, s.closeDB())
 	}
 	return nil
+}
+
+// openError tells a damaged store from a disk that can't be read. Pebble says which is which only while it
+// is open; but what is wrong with a directory that is locked, ours and of a format we know is either an error
+// of the operating system or damage, a file that isn't there included.
+func openError(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && !errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	for _, known := range []error{ErrFailed, ErrNoSpace, ErrCorrupt} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %s; %s", ErrCorrupt, text(err), removeHint)
 }
 
 // Flush makes everything that was written durable: after it, a power cut takes nothing.
