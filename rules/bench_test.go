@@ -1,0 +1,66 @@
+package rules
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"leadstream/state/lead"
+)
+
+// BenchmarkApplyB2B applies a visitor's usual events to one lead under the shipped kind of rule set.
+func BenchmarkApplyB2B(b *testing.B) {
+	src, err := os.ReadFile("testdata/b2b.good.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := Parse(File{Name: "b2b", Src: src})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx := lead.Object(`{"page":{"path":"/blog/x","title":"X"},"library":{"name":"analytics.js"}}`)
+	events := []*lead.Event{
+		{Type: lead.Page, Name: "Blog", Properties: lead.Object(`{"path":"/blog/x","url":"https://example.com/blog/x"}`), Context: ctx},
+		{Type: lead.Page, Name: "Pricing", Properties: lead.Object(`{"path":"/pricing/eu"}`), Context: ctx},
+		{Type: lead.Track, Name: "Email Opened", Properties: lead.Object(`{"email_id":"e-17"}`)},
+		{Type: lead.Track, Name: "Something Else", Properties: lead.Object(`{"a":1}`), Context: ctx},
+	}
+	benchApply(b, set, events)
+}
+
+// BenchmarkApplyLines has rule sets of n lines of which an event can touch ten.
+func BenchmarkApplyLines(b *testing.B) {
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprintf("lines=%d", n), func(b *testing.B) {
+			var text strings.Builder
+			text.WriteString("signals:\n")
+			for i := range n {
+				fmt.Fprintf(&text, "  s%d: {match: 'event.name == \"e%d\" && event.properties.v >= %d'}\n", i, i/10, i%10)
+			}
+			text.WriteString("scores:\n  e:\n    half_life: 14d\n    lines:\n")
+			for i := range n {
+				fmt.Fprintf(&text, "      - {signal: s%d, add: %d}\n", i, i%7+1)
+			}
+			text.WriteString("stages: [a, b]\ntransitions:\n  - {from: a, to: b, when: score.e > 1e9}\n")
+			set, err := Parse(File{Name: "r", Src: []byte(text.String())})
+			if err != nil {
+				b.Fatal(err)
+			}
+			benchApply(b, set, []*lead.Event{{Type: lead.Track, Name: "e0", Properties: lead.Object(`{"v": 20}`)}})
+		})
+	}
+}
+
+func benchApply(b *testing.B, set *Set, events []*lead.Event) {
+	e, l := set.NewEvaluator(), set.NewLead("l", 1)
+	var out []lead.Output
+	id := uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		ev := events[id%uint64(len(events))]
+		id++
+		ev.Time, ev.MessageHash = int64(id)*minute, id
+		out, _ = e.Apply(l, ev, out[:0])
+	}
+}
