@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"leadstream/rules"
 )
 
 // place is where something stands in a configuration file, counted from 1.
@@ -60,7 +62,7 @@ func readYAML(file string, text []byte, into any) *reader {
 			docs = append(docs, &doc)
 		}
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		r.syntax(err)
 		return r
 	}
@@ -285,36 +287,10 @@ func kindName(n *yaml.Node) string {
 	return "text"
 }
 
-// suggestion names the known key that is nearest to what was written, if one is near.
-func suggestion(key string, known []string) string {
-	best, at := "", max(2, len(key)/3)+1
-	for _, k := range known {
-		if d := editDistance(key, k); d < at {
-			best, at = k, d
-		}
+// suggestion names the known word that is nearest to what was written, else all of them.
+func suggestion(word string, known []string) string {
+	if near := rules.Suggest(word, known); near != "" {
+		return near
 	}
-	if best != "" {
-		return fmt.Sprintf("; did you mean %q?", best)
-	}
-	return "; expected one of " + strings.Join(known, ", ")
-}
-
-// editDistance counts the letters to insert, remove or replace to make a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	return " (expected one of " + strings.Join(known, ", ") + ")"
 }

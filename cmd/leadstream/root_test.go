@@ -63,8 +63,8 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"stauts"}, exitUsage, `unknown command "stauts"; did you mean "status"?`},
-		{[]string{"rules", "chekc"}, exitUsage, `did you mean "check"?`},
+		{[]string{"stauts"}, exitUsage, `unknown command "stauts" (did you mean "status"?)`},
+		{[]string{"rules", "chekc"}, exitUsage, `(did you mean "check"?)`},
 		{[]string{"run"}, exitUsage, "--config is required"},
 		{[]string{"run", "--cofnig", "x"}, exitUsage, "unknown flag: --cofnig"},
 		{[]string{"run", "-c", "nowhere.yaml"}, exitConfig, "no such file"},

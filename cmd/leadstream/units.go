@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"leadstream/rules"
 )
 
 // duration is a length of time in the notation of rule sets: 30d, 1d12h, 15m, 90s, 250ms.
@@ -32,65 +34,24 @@ func (s secret) String() string {
 // GoString hides the secret from %#v.
 func (s secret) GoString() string { return s.String() }
 
-type unit struct {
+var sizeUnits = []struct {
 	name string
 	of   int64
-}
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
 
-var timeUnits = []unit{{"d", 86_400_000}, {"h", 3_600_000}, {"m", 60_000}, {"s", 1000}, {"ms", 1}}
+var errSize = errors.New("not a size: write it like 512MiB, 64KiB or 2GiB")
 
-var sizeUnits = []unit{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
-
-var (
-	errDuration = errors.New("write a duration like 30d, 1d12h, 15m, 90s or 250ms")
-	errSize     = errors.New("write a size like 512MiB, 64KiB or 2GiB")
-)
-
-// parseDuration reads units from long to short, each at most once. At most 100 years.
+// parseDuration reads a duration.
 func parseDuration(text string) (duration, error) {
-	const most = int64(100 * 366 * 86_400_000)
-	rest, total := text, int64(0)
-	for _, u := range timeUnits {
-		digits := leadingDigits(rest)
-		name, after := leadingLetters(rest[digits:])
-		if digits == 0 || name != u.name {
-			continue
-		}
-		n, err := strconv.ParseInt(rest[:digits], 10, 64)
-		if err != nil || n > most/u.of {
-			return 0, errDuration
-		}
-		total += n * u.of
-		rest = after
+	ms, err := rules.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("not a duration: %w", err)
 	}
-	if rest != "" || text == "" || total > most {
-		return 0, errDuration
-	}
-	return duration(total) * duration(time.Millisecond), nil
-}
-
-func leadingDigits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
-
-func leadingLetters(s string) (name, rest string) {
-	rest = strings.TrimLeft(s, "abcdefghijklmnopqrstuvwxyz")
-	return s[:len(s)-len(rest)], rest
+	return duration(time.Duration(ms) * time.Millisecond), nil
 }
 
 // String is the inverse of parseDuration.
-func (d duration) String() string {
-	ms := time.Duration(d).Milliseconds()
-	if ms <= 0 {
-		return "0s"
-	}
-	var b strings.Builder
-	for _, u := range timeUnits {
-		if n := ms / u.of; n > 0 {
-			b.WriteString(strconv.FormatInt(n, 10) + u.name)
-			ms -= n * u.of
-		}
-	}
-	return b.String()
-}
+func (d duration) String() string { return rules.FormatDuration(time.Duration(d).Milliseconds()) }
 
 // parseSize reads one number with a unit.
 func parseSize(text string) (size, error) {

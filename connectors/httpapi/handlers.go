@@ -86,7 +86,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 		panic("bug: answer that is no JSON: " + err.Error())
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(body, '\n')) //nolint:errcheck // A client that is gone needs no answer.
+	w.Write(append(body, '\n'))
 }
 
 var indexPage = template.Must(template.New("index").Parse(`<!doctype html>

@@ -34,5 +34,5 @@ func (p Problem) write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	w.Write(append(body, '\n')) //nolint:errcheck // A client that is gone needs no answer.
+	w.Write(append(body, '\n'))
 }
