@@ -10,8 +10,9 @@ GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 # Costly self-checks, ours and those of the store below, are compiled in by this tag.
 TAGS := invariants
 
-# In CI every test is named, so that they can be counted; at a desk one line a package is enough.
-TESTFLAGS ?= $(if $(CI),-v)
+# In CI every test is named, so that they can be counted, and packages run one after another: several of them run
+# a real broker, and three brokers on two cores test patience. At a desk one line a package is enough.
+TESTFLAGS ?= $(if $(CI),-v -p 1)
 
 # PKG, RUN and FUZZTIME narrow a target down: make test PKG=./rules RUN=TestDecay
 PKG ?= ./...
