@@ -48,7 +48,7 @@ func TestOpenUnreachable(t *testing.T) {
 	must(t, err)
 	defer silent.Close()
 	for _, addr := range []string{closed, silent.Addr().String()} {
-			_, err := Open(t.Context(), Config{Brokers: []string{addr}, App: "app", Instance: "a", ConnectTimeout: 300 * time.Millisecond})
+		_, err := Open(t.Context(), Config{Brokers: []string{addr}, App: "app", Instance: "a", ConnectTimeout: 300 * time.Millisecond})
 		if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), addr) || !strings.Contains(err.Error(), "check that") {
 			t.Errorf("%s: %v", addr, err)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +26,7 @@ import (
 // first to the last, and Fence knows a generation only once its last Change is Done.
 type Group struct {
 	c       *Cluster
-	cl      *kgo.Client
+	cl      atomic.Pointer[kgo.Client] // its goroutines run before the field can be set
 	changes chan engine.Change
 	pending atomic.Bool
 	// stop ends the client at once, and with it every callback that waits.
@@ -35,6 +37,7 @@ type Group struct {
 	mu    sync.Mutex
 	owned map[int32]bool
 	fence engine.Fence // of the last Change that is Done; Generation -1 in between
+	seat  seat
 }
 
 // Group joins the consumer group. Changes must be read until it is closed.
@@ -47,7 +50,7 @@ func (c *Cluster) Group() (*Group, error) {
 	g.stop = stop
 	opts := c.options(roleGroup, kgo.WithContext(ctx), kgo.WithHooks(g),
 		kgo.ConsumerGroup(c.cfg.App), kgo.ConsumeTopics(inbox), kgo.DisableAutoCommit(),
-		kgo.Balancers(c.cfg.Balancer),
+		kgo.Balancers(witness{c.cfg.Balancer, g.joining}),
 		kgo.SessionTimeout(c.cfg.SessionTimeout), kgo.HeartbeatInterval(c.cfg.HeartbeatInterval),
 		kgo.RebalanceTimeout(c.cfg.RebalanceTimeout),
 		// Where this client would read from does not matter, as it does not.
@@ -57,12 +60,13 @@ func (c *Cluster) Group() (*Group, error) {
 	if !c.cfg.Dynamic {
 		opts = append(opts, kgo.InstanceID(c.cfg.Instance))
 	}
-	var err error
-	if g.cl, err = kgo.NewClient(opts...); err != nil {
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
 		stop()
 		return nil, fmt.Errorf("joining group %q: %w", c.cfg.App, err)
 	}
-	g.cl.PauseFetchTopics(inbox)
+	cl.PauseFetchTopics(inbox)
+	g.cl.Store(cl)
 	return g, nil
 }
 
@@ -86,7 +90,7 @@ func (g *Group) Pending() bool { return g.pending.Load() }
 // Fence implements engine.Group. It is false while a newer generation than the engine knows stands:
 // what was read under the older one can't be committed under it.
 func (g *Group) Fence() (engine.Fence, bool) {
-	member, generation := g.cl.GroupMetadata()
+	member, generation := g.cl.Load().GroupMetadata()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f := g.fence
@@ -98,8 +102,16 @@ func (g *Group) partitions(m map[string][]int32) []int32 {
 }
 
 // assigned is called by the client at the start of each generation, also when nothing was added.
-func (g *Group) assigned(ctx context.Context, _ *kgo.Client, m map[string][]int32) {
+func (g *Group) assigned(ctx context.Context, cl *kgo.Client, m map[string][]int32) {
+	member, generation := cl.GroupMetadata()
 	gained := g.partitions(m)
+	if kept := g.interrupted(engine.Fence{Member: member, Generation: generation}); len(kept) > 0 {
+		g.c.log.Warn("was out of the consumer group for a while: shards are loaded anew", "shards", len(kept))
+		if !g.deliver(ctx, changeFenced, engine.Change{Lost: kept, Fenced: true}) {
+			return
+		}
+		gained = append(kept, gained...)
+	}
 	g.mu.Lock()
 	for _, p := range gained {
 		g.owned[p] = true
@@ -112,12 +124,35 @@ func (g *Group) assigned(ctx context.Context, _ *kgo.Client, m map[string][]int3
 	if !g.deliver(ctx, kind, engine.Change{Gained: gained}) {
 		return
 	}
-	member, generation := g.cl.GroupMetadata()
 	g.mu.Lock()
 	g.fence = engine.Fence{Member: member, Generation: generation}
+	g.seat = seat{fence: g.fence, reached: generation}
 	g.mu.Unlock()
 	g.c.metrics.generation.Set(float64(generation))
 	g.pending.Store(false)
+}
+
+// joining is called before each request to join, with the generation this member is in.
+func (g *Group) joining(generation int32) {
+	cl := g.cl.Load()
+	if cl == nil {
+		return // the very first one
+	}
+	member, _ := cl.GroupMetadata()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.seat.join(member, generation)
+}
+
+// interrupted returns the shards that are still ours by the client's account, if this member was not in every
+// generation since the last one the engine knows.
+func (g *Group) interrupted(now engine.Fence) []int32 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.owned) == 0 || g.seat.unbroken(now) {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(g.owned))
 }
 
 // revoked is called at the end of each generation, with nothing, and when shards are to be given up.
@@ -140,10 +175,7 @@ func (g *Group) lost(ctx context.Context, _ *kgo.Client, _ map[string][]int32) {
 	g.pending.Store(true)
 	g.unfence()
 	g.mu.Lock()
-	all := make([]int32, 0, len(g.owned))
-	for p := range g.owned {
-		all = append(all, p)
-	}
+	all := slices.Sorted(maps.Keys(g.owned))
 	g.mu.Unlock()
 	if len(all) == 0 {
 		return
@@ -212,16 +244,16 @@ func (g *Group) Leave(ctx context.Context) error {
 
 func (g *Group) leave(ctx context.Context) error {
 	g.pending.Store(true)
-	member, _ := g.cl.GroupMetadata()
+	member, _ := g.cl.Load().GroupMetadata()
 	abandon := context.AfterFunc(ctx, g.stop)
-	err := g.cl.LeaveGroupContext(ctx)
-	if now, _ := g.cl.GroupMetadata(); now != "" {
+	err := g.cl.Load().LeaveGroupContext(ctx)
+	if now, _ := g.cl.Load().GroupMetadata(); now != "" {
 		member = now
 	}
 	if err == nil && member != "" && !g.c.cfg.Dynamic && !g.c.cfg.KeepSeat {
 		err = g.giveUpSeat(ctx, member)
 	}
-	g.cl.Close() // returns after the last callback
+	g.cl.Load().Close() // returns after the last callback
 	abandon()
 	g.stop()
 	g.unfence()

@@ -25,10 +25,14 @@ type Producer struct {
 // maxBuffered bounds the records that Send holds; when they are reached it waits.
 const maxBuffered = 10_000
 
+// maxBufferedBytes bounds their size: large records are fewer.
+const maxBufferedBytes = 64 << 20
+
 // Producer makes a producer. It must be closed.
 func (c *Cluster) Producer() (*Producer, error) {
 	client, err := kgo.NewClient(c.options("producer", kgo.ProducerLinger(time.Millisecond), kgo.MaxBufferedRecords(maxBuffered),
-		kgo.ProducerBatchMaxBytes(c.cfg.maxRecord()), kgo.RecordPartitioner(partitioner()))...)
+		kgo.MaxBufferedBytes(maxBufferedBytes), kgo.ProducerBatchMaxBytes(c.cfg.maxRecord()),
+		kgo.RecordPartitioner(partitioner()))...)
 	if err != nil {
 		return nil, fmt.Errorf("opening producer: %w", err)
 	}
