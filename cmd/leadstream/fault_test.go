@@ -40,10 +40,10 @@ const (
 )
 
 // TestKilledAtRandom runs the program against a real broker and kills it at random points while events
-// flow, once deleting its data directory. Then every source record must be in exactly one journaled range, an
-// independent replay of the journals must give exactly the outputs that a committed reader sees and the
-// state that every lead has, and a model that knows no journals must agree about the leads whose events
-// are in order.
+// flow, once deleting its data directory; a second instance comes, is killed and leaves, so that shards move. Then
+// every source record must be in exactly one journaled range, an independent replay of the journals must
+// give exactly the outputs that a committed reader sees and the state that every lead has, and a model that
+// knows no journals must agree about the leads whose events are in order.
 func TestKilledAtRandom(t *testing.T) {
 	b := broker.Shared(t)
 	seed := uint64(time.Now().UnixNano())
@@ -51,30 +51,64 @@ func TestKilledAtRandom(t *testing.T) {
 	f := newFault(t, b.Addr(), seed)
 	var producing sync.WaitGroup
 	producing.Go(f.produce)
+	var two *exec.Cmd
 	for kill := range faultKills {
-		p := f.start()
-		time.Sleep(time.Duration(200+f.rng.IntN(1500)) * time.Millisecond)
-		if err := p.Process.Kill(); err != nil {
-			t.Fatal(err)
+		live := f.live()
+		one := f.start("one")
+		if kill%4 == 1 {
+			two = f.start("two")
 		}
-		_ = p.Wait()
+		if kill%5 > 0 { // else it may die before it is live
+			f.waitLive(live + 1)
+		}
+		f.nap(0, 1200)
+		victim := one
+		if kill%4 == 2 {
+			victim, two = two, nil
+		}
+		f.kill(victim)
+		if victim != one {
+			f.nap(100, 900)
+			f.stop(one) // its seat is given up: another instance can have its shards at once
+		}
 		if kill == faultKills/2 {
-			if err := os.RemoveAll(filepath.Join(f.dir, "data")); err != nil {
+			if err := os.RemoveAll(filepath.Join(f.dir, "one.data")); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	producing.Wait()
+	if two != nil {
+		f.stop(two)
+	}
 	before := f.live()
-	p := f.start()
+	p := f.start("one")
 	f.settle(before + 4)
+	f.stop(p)
+	f.check()
+}
+
+func (f *fault) nap(from, to int) {
+	time.Sleep(time.Duration(from+f.rng.IntN(to-from)) * time.Millisecond)
+}
+
+func (f *fault) kill(p *exec.Cmd) {
+	f.t.Helper()
+	if err := p.Process.Kill(); err != nil {
+		f.t.Fatal(err)
+	}
+	_ = p.Wait()
+}
+
+// stop ends a process in order.
+func (f *fault) stop(p *exec.Cmd) {
+	f.t.Helper()
 	if err := p.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	if err := p.Wait(); err != nil {
-		t.Fatalf("the last run did not end in order: %v\n%s", err, f.tail())
+		f.t.Fatalf("a run did not end in order: %v\n%s", err, f.tail())
 	}
-	f.check()
 }
 
 // fault is one run of the test.
@@ -102,21 +136,25 @@ func newFault(t *testing.T, addr string, seed uint64) *fault {
 	web, mail := f.app+".web", f.app+".mail"
 	cfg := fmt.Sprintf(`
 app: %s
-instance: one
+instance: INSTANCE
 brokers: [%s]
 shards: 4
 sources:
   - {name: web, topic: %s}
   - {name: mail, topic: %s}
 rules: [rules.yaml]
-data_dir: data
+data_dir: INSTANCE.data
 memory: 64MiB
 checkpoint_interval: 2s
 cut_interval: 0s
 idle_after: 1d
 http: {listen: "127.0.0.1:0"}
 `, f.app, addr, web, mail)
-	for name, text := range map[string]string{"leadstream.yaml": cfg, "rules.yaml": faultRules} {
+	files := map[string]string{"rules.yaml": faultRules}
+	for _, instance := range []string{"one", "two"} {
+		files[instance+".yaml"] = strings.ReplaceAll(cfg, "INSTANCE", instance)
+	}
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -150,15 +188,15 @@ http: {listen: "127.0.0.1:0"}
 	return f
 }
 
-// start runs the program.
-func (f *fault) start() *exec.Cmd {
+// start runs the program as an instance.
+func (f *fault) start(instance string) *exec.Cmd {
 	f.t.Helper()
 	log, err := os.OpenFile(filepath.Join(f.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(os.Args[0], "run", "--config", filepath.Join(f.dir, "leadstream.yaml"))
+	cmd := exec.Command(os.Args[0], "run", "--config", filepath.Join(f.dir, instance+".yaml"))
 	cmd.Env = append(os.Environ(), "LEADSTREAM_TEST_PROGRAM=1")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -191,7 +229,7 @@ func (f *fault) produce() {
 	for i := range faultEvents {
 		at += rng.Int64N(2 * 60 * faultDay / faultEvents)
 		if i%50 == 0 {
-			time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+			time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
 		}
 		n := rng.IntN(faultLeads)
 		body, points := `"type":"page","properties":{"path":"/pricing"}`, 3.0
@@ -231,6 +269,16 @@ func (f *fault) produce() {
 func (f *fault) live() int {
 	b, _ := os.ReadFile(filepath.Join(f.dir, "log"))
 	return strings.Count(string(b), "shard is live")
+}
+
+// waitLive waits until that many shards went live.
+func (f *fault) waitLive(n int) {
+	f.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); f.live() < n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("no shard went live within 30 s\n%s", f.tail())
+		}
+	}
 }
 
 // settle waits until that many shards went live and the group has committed all input, inboxes included.
@@ -287,7 +335,7 @@ func (f *fault) check() {
 		f.t.Fatal(err)
 	}
 	n := f.checkModel(ctx)
-	f.t.Logf("%d kills, %d epochs, %d records replayed, %d leads; %d outputs of ordered leads equal the model's: lost 0, doubled 0", faultKills, w.Epochs, w.Records, len(w.Leads), n)
+	f.t.Logf("%d kills, shards went live %d times, %d epochs, %d records replayed, %d leads; %d outputs of ordered leads equal the model's: lost 0, doubled 0", faultKills, f.live(), w.Epochs, w.Records, len(w.Leads), n)
 }
 
 // checkModel compares the outputs of the ordered leads with the model's.
