@@ -271,7 +271,7 @@ func (f *file) begin(p *plan) error {
 	for _, name := range p.columns {
 		i := slices.IndexFunc(names, func(have string) bool { return strings.TrimSpace(have) == name })
 		if i < 0 {
-			return fmt.Errorf("reading %s: there is no column %q; columns are %s", f.path, name, strings.Join(names, ", "))
+			return fmt.Errorf("reading %s: %w: there is no column %q; columns are %s", f.path, ErrMapping, name, strings.Join(names, ", "))
 		}
 		f.refs = append(f.refs, i)
 	}

@@ -34,6 +34,9 @@ type Fault struct {
 // String returns file:line: reason.
 func (f Fault) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Reason) }
 
+// ErrMapping is in the errors of Run that are the mapping's: it has faults, or it does not fit a file's columns.
+var ErrMapping = errors.New("the mapping does not fit")
+
 // Run reads the files in order and calls emit with each event: its key (the routing id), its value (a
 // Segment message in JSON), which are the callee's to keep, and its time in ms since 1970. Bad records are
 // counted and left out. An error means that a file could not be read to its end, that the mapping does not fit
@@ -41,7 +44,7 @@ func (f Fault) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line,
 func Run(ctx context.Context, m Mapping, files []string, emit func(key, value []byte, ts int64) error) (Stats, error) {
 	p, err := compile(m)
 	if err != nil {
-		return Stats{}, fmt.Errorf("checking mapping: %w", err)
+		return Stats{}, fmt.Errorf("checking mapping: %w: %w", ErrMapping, err)
 	}
 	i := run{plan: p, emit: emit, build: p.build}
 	if p.Format == formatSegment {
