@@ -49,8 +49,8 @@ var required = []struct {
 	{kmsg.LeaveGroup, 3, "static members"},
 }
 
-// Open connects within cfg.ConnectTimeout. It returns ErrConfig, ErrUnreachable, ErrUnsupported, or an
-// authentication error. The caller must Close the result after everything made from it is closed.
+// Open connects within cfg.ConnectTimeout. It returns ErrConfig, ErrUnreachable, ErrDenied or
+// ErrUnsupported. The caller must Close the result after everything made from it is closed.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func (c *Cluster) connect(ctx context.Context) error {
 func (c *Cluster) connectError(err error) error {
 	addresses := strings.Join(c.cfg.Brokers, ", ")
 	if errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) || errors.Is(err, kerr.IllegalSaslState) {
-		return fmt.Errorf("authenticating with %s as configured under sasl: %w", addresses, err)
+		return fmt.Errorf("%w: authenticating with %s as configured under sasl: %w", ErrDenied, addresses, err)
 	}
 	check := "check that a broker runs there, that the network lets this process connect, and that its listener is plain text"
 	switch {

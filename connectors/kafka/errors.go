@@ -6,6 +6,8 @@ var (
 	// ErrUnreachable is returned by Open when no broker answers in time, or none that speaks the
 	// configured protocol. The text names the addresses and what to check. Trying again later may help.
 	ErrUnreachable = errors.New("kafka is unreachable")
+	// ErrDenied is returned by Open when the brokers refuse the credentials. A person has to act.
+	ErrDenied = errors.New("kafka refuses the credentials")
 	// ErrUnsupported is returned by Open when the cluster is too old. The text names what is missing.
 	ErrUnsupported = errors.New("kafka version is not supported")
 	// ErrTopic is returned by EnsureTopics when a topic is missing or is not as it must be. The text
