@@ -154,27 +154,22 @@ func (s *expSum) at(t int64) float64 {
 	return sum.quotient(1)
 }
 
+// lastTime is the last ms that is looked at, 73 million years from the epoch. Times and spans are well
+// inside of it, so that sums and differences of them do not overflow.
+const lastTime = int64(1) << 61
+
 // end returns a time from which on no term moves.
 func (s *expSum) end() int64 {
-	end := int64(math.MinInt64)
+	end := -lastTime
 	for i := range s.n {
 		x := &s.t[i]
-		span := int64(math.MaxInt64)
-		if x.H < math.MaxInt64/noDoubleMoves {
-			span = noDoubleMoves * x.H
-		}
-		end = max(end, addSpan(x.At, span))
+		end = max(end, addSpan(x.At, min(x.H, lastTime/noDoubleMoves)*noDoubleMoves))
 	}
 	return end
 }
 
-// addSpan returns t+d for d >= 0, at most the last ms before lead.Never.
-func addSpan(t, d int64) int64 {
-	if t > lead.Never-1-d {
-		return lead.Never - 1
-	}
-	return t + d
-}
+// addSpan returns t+d for d >= 0, at most lastTime.
+func addSpan(t, d int64) int64 { return min(t, lastTime-d) + d }
 
 // finite limits an overflow to the largest double.
 func finite(v float64) float64 {

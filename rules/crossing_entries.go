@@ -166,7 +166,7 @@ func stepCrossing(v float64, from, g, every int64, keep, c float64, op cmpOp, at
 	if keep > 0 {
 		end += int64(noDoubleMoves/-math.Log2(keep)) + 1
 	}
-	most := (lead.Never - 1 - max(g, 0)) / every
+	most := (lastTime - g) / every
 	end = min(end, most)
 	if now >= end {
 		return holds, lead.Never

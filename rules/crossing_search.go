@@ -47,7 +47,7 @@ func flipOfMonotone(op cmpOp, c float64, lo, hi, guess int64, f func(int64) floa
 // firstWhere returns the first t in (lo, hi] for which is(t), given that it is true at hi and stays true
 // once it is. It gallops from guess and then halves: at most some 70 calls, few when the guess is near.
 func firstWhere(lo, hi, guess int64, is func(int64) bool) int64 {
-	for step := int64(1); hi-lo > 1; step = addSpan(0, 3*step) {
+	for step := int64(1); hi-lo > 1; step = min(3*step, lastTime) {
 		if guess <= lo || guess >= hi {
 			guess = lo + (hi-lo)/2
 		}
@@ -140,14 +140,14 @@ func (s *expSum) crossMany(c float64, op cmpOp, at int64) (holds bool, until int
 		q.sample(min(addSpan(a.t, width), end), b)
 		switch q.prove(a, b) {
 		case constant:
-			width = addSpan(0, 2*width)
+			width = min(2*width, lastTime)
 		case monotone:
 			t := b.t
 			if until = flipOfMonotone(op, c, a.t, t, q.guess(a, b, t, b.v-q.curve.k), s.at); until != lead.Never {
 				return q.holds, until
 			}
 			q.sample(t, b)
-			width = addSpan(0, 2*width)
+			width = min(2*width, lastTime)
 		default:
 			if d := q.creep(a, b); d > 0 {
 				q.sample(a.t+d, a)
@@ -215,9 +215,7 @@ func (q *expSearch) faded(a *expSample) bool {
 }
 
 // widest is how wide an interval may be so that growth over it stays a number.
-func (q *expSearch) widest() int64 {
-	return addSpan(0, min(q.sum.t[q.longest].H, math.MaxInt64/512)*400)
-}
+func (q *expSearch) widest() int64 { return min(q.sum.t[q.longest].H, lastTime/400) * 400 }
 
 // sample fills p with the curve at t.
 func (q *expSearch) sample(t int64, p *expSample) {

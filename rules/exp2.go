@@ -40,7 +40,7 @@ func exp2(x float64) float64 {
 // differ by 2^-53 or more never go up.
 func exp2Fraction(r float64) float64 {
 	i := int(float64(r*exp2Steps) + 0.5)
-	s := r - float64(i)/exp2Steps // exact: both are near each other, or i is 0
+	s := r - float64(float64(i)/exp2Steps) // exact: both are near each other, or i is 0
 	p := exp2C5
 	p = float64(p*s) + exp2C4
 	p = float64(p*s) + exp2C3

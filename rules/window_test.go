@@ -184,22 +184,26 @@ func TestWindowBrute(t *testing.T) {
 	})
 }
 
-// FuzzWindow reads two spans and then, for each entry, how far the clock moves and how late the entry is.
+// FuzzWindow reads two spans and then runs of entries: how many, how far the clock moves for each, and how
+// late they are.
 func FuzzWindow(f *testing.F) {
-	f.Add(uint16(100), uint16(3000), slices.Repeat([]byte{3, 0}, 150))
-	f.Add(uint16(64), uint16(65), slices.Repeat([]byte{0, 0, 1, 200}, 100))
-	f.Fuzz(func(t *testing.T, a, b uint16, steps []byte) {
+	f.Add(uint16(100), uint16(3000), []byte{150, 3, 0})
+	f.Add(uint16(64), uint16(65), []byte{70, 0, 0, 9, 1, 20, 80, 2, 0})
+	f.Fuzz(func(t *testing.T, a, b uint16, runs []byte) {
 		c := windowCase{spans: []int64{1 + int64(a), 1 + int64(b)}}
-		for ; len(steps) >= 2 && len(c.steps) < 400; steps = steps[2:] {
-			late := int64(steps[1])
-			c.steps = append(c.steps, windowStep{ahead: int64(steps[0]), late: late * late / 8, message: uint64(steps[1]), value: float64(steps[0])})
+		for ; len(runs) >= 3 && len(c.steps) < 400; runs = runs[3:] {
+			late := int64(runs[2])
+			for i := range runs[0] {
+				c.steps = append(c.steps, windowStep{
+					ahead: int64(runs[1]), late: late * late / 8, message: uint64(i*runs[2]) % 7, value: float64(runs[1]),
+				})
+			}
 		}
 		checkWindow(t, c)
 	})
 }
 
-// TestWindowDeterministic inserts the same entries in one order into windows at different times of
-// reading and forgetting: reads and forgetting must not show.
+// TestWindowForget: forgetting what no span sees must not show.
 func TestWindowForget(t *testing.T) {
 	w := newWindow(maxEntries, false, 50, 400)
 	a, b := newSignal(0), newSignal(0)
