@@ -1,12 +1,15 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"leadstream/state/lead"
@@ -158,6 +161,52 @@ func TestDamagedTable(t *testing.T) {
 	if found < 50 {
 		t.Errorf("only %d flipped bits were found", found)
 	}
+}
+
+// TestDamageFoundByCompaction: nobody reads, so nobody gets an error; the owner must be told.
+func TestDamageFoundByCompaction(t *testing.T) {
+	mem, _ := damaged(t, true)
+	path := files(t, mem, ".sst")[0]
+	flip(t, mem, path, 100)
+	told := make(chan error, 1)
+	var log lockedBuffer
+	o := options(mem)
+	o.OnFatal = func(err error) { told <- err }
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := openAt(t, o)
+	checkpoint(t, s, 0, Meta{}, entity("lead-0-5", 30, lead.Never, 5))
+	err := s.failure.guard(func() error {
+		return errors.Join(s.db.Flush(), s.db.Compact(t.Context(), []byte{0}, []byte{0xff}, false))
+	})
+	for _, err := range []error{err, <-told} {
+		if !errors.Is(err, ErrFailed) || !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), mem.PathBase(path)) {
+			t.Errorf("error %v, want ErrFailed and ErrCorrupt, naming the file", err)
+		}
+	}
+	if text := log.String(); !strings.Contains(text, "damaged") || strings.Contains(text, "lead-") {
+		t.Errorf("logged:\n%s", text)
+	}
+	if n := s.counts.corruptions.Load(); n == 0 {
+		t.Error("not counted")
+	}
+}
+
+// lockedBuffer is a log that goroutines left behind may still write to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestTruncatedTable(t *testing.T) {

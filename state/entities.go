@@ -2,7 +2,6 @@ package state
 
 import (
 	"errors"
-	"fmt"
 
 	"leadstream/state/lead"
 
@@ -64,7 +63,7 @@ func (s *Store) get(key, buf []byte) ([]byte, bool, error) {
 // nothing. It does not wait for the disk, so a crash may take the last checkpoints, newest first.
 func (s *Store) Checkpoint(shard int32, ents []Entity, m Meta) error {
 	if s.isLoading(shard) {
-		return fmt.Errorf("checkpointing shard %d: a load is under way", shard)
+		return wrap(errors.New("a load is under way"), "checkpointing shard %d", shard)
 	}
 	size := prefixLen + len(m.Extra) + 64
 	for i := range ents {

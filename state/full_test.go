@@ -12,12 +12,15 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // fullDisk refuses what needs space in files whose path has the word, while on.
 type fullDisk struct {
-	on   atomic.Bool
-	word string
+	on    atomic.Bool
+	word  string
+	syncs bool          // What needs no space fails too.
+	errno syscall.Errno // 0 is ENOSPC.
 }
 
 func (d *fullDisk) MaybeError(op errorfs.Op) error {
@@ -26,9 +29,20 @@ func (d *fullDisk) MaybeError(op errorfs.Op) error {
 	}
 	switch op.Kind {
 	case errorfs.OpCreate, errorfs.OpLink, errorfs.OpMkdirAll, errorfs.OpFilePreallocate, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpReuseForWrite:
-		return syscall.ENOSPC
+		return d.error()
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+		if d.syncs {
+			return d.error()
+		}
 	}
 	return nil
+}
+
+func (d *fullDisk) error() error {
+	if d.errno != 0 {
+		return d.errno
+	}
+	return syscall.ENOSPC
 }
 
 func (d *fullDisk) String() string { return "disk full" }
@@ -108,6 +122,36 @@ func isFull(t *testing.T, err error) {
 	}
 }
 
+// TestBrokenDisk fails every sync: the process is told that, and not that the disk is full.
+func TestBrokenDisk(t *testing.T) {
+	disk := &fullDisk{word: "none", errno: syscall.EIO, syncs: true}
+	told := make(chan error, 1)
+	o := options(errorfs.Wrap(vfs.NewMem(), disk))
+	o.OnFatal = func(err error) { told <- err }
+	s := openAt(t, o)
+	checkpoint(t, s, 0, Meta{}, entity("lead-1", 1, 3, lead.Never))
+	disk.word = ".log"
+	disk.on.Store(true)
+	for _, err := range []error{s.Flush(), <-told} {
+		if !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EIO) || errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), ".log") {
+			t.Errorf("error %v, want ErrFailed and EIO, naming the file", err)
+		}
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.Collector())
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := false
+	for _, f := range families {
+		failed = failed || f.GetName() == "leadstream_state_failed" && f.GetMetric()[0].GetGauge().GetValue() == 1
+	}
+	if !failed || len(families) < 2 {
+		t.Errorf("metrics of a failed store: %v", families)
+	}
+}
+
 func TestDiskFullAtOpen(t *testing.T) {
 	mem := vfs.NewMem()
 	disk := &fullDisk{}
@@ -125,7 +169,8 @@ func TestDiskFullAtOpen(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, disk.word = range []string{"", ".log", ".sst", "MANIFEST", "OPTIONS"} {
+	for _, word := range []string{"", ".log", ".sst", "MANIFEST", "OPTIONS"} {
+		disk := &fullDisk{word: word} // Its own: goroutines left behind still ask theirs.
 		disk.on.Store(true)
 		clone := errorfs.Wrap(cloned(t, mem), disk)
 		s, err := Open(options(clone))
@@ -133,7 +178,7 @@ func TestDiskFullAtOpen(t *testing.T) {
 			err = s.Close()
 		}
 		if err != nil && !errors.Is(err, ErrNoSpace) {
-			t.Errorf("no room for %q: %v", disk.word, err)
+			t.Errorf("no room for %q: %v", word, err)
 		}
 	}
 }

@@ -69,6 +69,9 @@ func TestLoadAgainstModel(t *testing.T) {
 				if err := s.Checkpoint(1, nil, Meta{}); err == nil {
 					t.Fatal("checkpointed while loading")
 				}
+				if s.AddHints(1, []Hint{{1, "a"}}) == nil || s.Drop(1) == nil {
+					t.Fatal("added a hint or dropped while loading")
+				}
 				if _, err := s.Load(1); err == nil {
 					t.Fatal("loaded twice at once")
 				}

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -19,7 +20,7 @@ type Store struct {
 	options *pebble.Options // With Pebble's defaults filled in; the loader builds tables by it.
 	fs      vfs.FS
 	dir     string
-	lock    *pebble.Lock
+	lock    io.Closer
 	failure *failure
 	counts  *counters
 
@@ -32,8 +33,9 @@ type Store struct {
 	loading map[int32]bool
 }
 
-// The directory of a store.
+// The directory of a store, besides identityFile.
 const (
+	lockFile = "LOCK"
 	storeDir = "pebble" // Pebble's own.
 	loadDir  = "load"   // What Loaders sort; emptied by Open.
 )
@@ -57,7 +59,7 @@ func Open(o Options) (_ *Store, err error) {
 	if err := s.makeDir(); err != nil {
 		return nil, classify(err)
 	}
-	if s.lock, err = pebble.LockDirectory(o.Dir, s.fs); err != nil {
+	if s.lock, err = s.fs.Lock(s.fs.PathJoin(o.Dir, lockFile)); err != nil {
 		if errors.Is(err, fs.ErrPermission) || vfs.IsNoSpaceError(err) {
 			return nil, fmt.Errorf("locking: %w", classify(err))
 		}

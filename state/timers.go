@@ -23,6 +23,9 @@ type Hint struct {
 // AddHints writes hints ahead of the checkpoint of their entities: useful where a timer has moved earlier. They
 // are removed by RemoveHints once they have turned out to be out of date.
 func (s *Store) AddHints(shard int32, hints []Hint) error {
+	if s.isLoading(shard) {
+		return wrap(errors.New("a load is under way"), "adding timer hints of shard %d", shard)
+	}
 	b := s.db.NewBatch()
 	var key []byte
 	for _, h := range hints {
