@@ -86,6 +86,9 @@ func powerCuts(t *testing.T, seed uint64) {
 	for range 150 {
 		w.step()
 	}
+	if err := w.s.Close(); err != nil { // Compactions write, too.
+		t.Fatal(err)
+	}
 	if len(c.crashes) < 10 {
 		t.Fatalf("only %d power cuts", len(c.crashes))
 	}
