@@ -89,7 +89,7 @@ func (c *Cluster) offsets(ctx context.Context, parts []engine.TopicPartition, wh
 		}
 		resp, err := listRequest(left, which, committed).RequestWith(ctx, c.admin)
 		if err != nil {
-			return nil, fmt.Errorf("asking for offsets: %w", err)
+			return nil, fmt.Errorf("asking for offsets of %s[%d] and %d more: %w", left[0].Topic, left[0].Partition, len(left)-1, err)
 		}
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {

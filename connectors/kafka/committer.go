@@ -244,15 +244,20 @@ func (w *Committer) commitOffsetsOnly(ctx context.Context, t *engine.Transaction
 
 // FenceWriter implements engine.Committer.
 func (w *Committer) FenceWriter(ctx context.Context, instance string, slots int) error {
+	first := 0
 	if instance == w.c.cfg.Instance {
-		return nil // taken over when this Committer was made
-	}
-	if member, err := w.isMember(ctx, instance); err != nil || member {
+		// Our own were taken over when this Committer was made, but for those that failed since, and those
+		// that a predecessor had more of.
+		if err := w.heal(ctx); err != nil {
+			return err
+		}
+		first = min(len(w.slots), slots)
+	} else if member, err := w.isMember(ctx, instance); err != nil || member {
 		return err
 	}
 	errs := make([]error, slots)
 	var wg sync.WaitGroup
-	for i := range slots {
+	for i := first; i < slots; i++ {
 		wg.Go(func() { errs[i] = w.takeOver(ctx, w.c.slotID(instance, i)) })
 	}
 	wg.Wait()

@@ -101,20 +101,61 @@ func (h *History) Read(ctx context.Context, tp engine.TopicPartition, from, to i
 		}
 		from = first[tp]
 	}
-	r := reader{c: h.c, tp: tp, pos: from}
-	for r.pos < to {
-		began := r.pos
-		recs, err := r.fetch(ctx)
-		if fromStart && began == from && errors.Is(err, engine.ErrGap) {
-			// The start moved on before anything was read: it is still the start that was asked for.
-			return h.Read(ctx, tp, engine.StartOfPartition, to, fn)
+	err = h.read(ctx, tp, from, to, fn)
+	if moved := (*movedStart)(nil); fromStart && errors.As(err, &moved) {
+		// The start moved on before anything was read: it is still the start that was asked for.
+		return h.Read(ctx, tp, engine.StartOfPartition, to, fn)
+	}
+	return err
+}
+
+// movedStart is ErrGap at the first fetch.
+type movedStart struct{ error }
+
+// Unwrap returns the ErrGap.
+func (m *movedStart) Unwrap() error { return m.error }
+
+// read fetches ahead by one fetch while fn works on the last.
+func (h *History) read(ctx context.Context, tp engine.TopicPartition, from, to int64, fn func(*engine.Record) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	type fetched struct {
+		recs []*kgo.Record
+		err  error
+	}
+	ahead := make(chan fetched, 1)
+	go func() { // ends when it is at the end, failed or cancelled; awaited below
+		defer close(ahead)
+		r := reader{c: h.c, tp: tp, pos: from}
+		for r.pos < to {
+			recs, err := r.fetch(ctx)
+			if errors.Is(err, engine.ErrGap) && r.pos == from {
+				err = &movedStart{err}
+			}
+			select {
+			case ahead <- fetched{recs, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
 		}
-		if err != nil {
+	}()
+	defer func() {
+		cancel()
+		for range ahead {
+		}
+	}()
+	for f := range ahead {
+		if f.err != nil {
+			return f.err
+		}
+		if err := each(f.recs, to, fn); err != nil {
 			return err
 		}
-		if err := each(recs, to, fn); err != nil {
-			return err
-		}
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("reading %s[%d]: %w", tp.Topic, tp.Partition, err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,6 +35,8 @@ type position struct{ next, end int64 }
 // Inputs returns a reader without partitions.
 func (c *Cluster) Inputs() (*Inputs, error) {
 	cl, err := kgo.NewClient(c.options(roleInputs,
+		// Adding partitions waits for it.
+		kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		// A position that is gone must be seen, never moved: events would count twice or not at all.

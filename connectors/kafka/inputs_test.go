@@ -108,7 +108,7 @@ func TestInputsErrorsThatStay(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	h.Remove()
-	if err := in.Add(t.Context(), []engine.Start{sourceStart(7)}); err == nil || !strings.Contains(err.Error(), "UNKNOWN_TOPIC_OR_PARTITION") {
+	if err := in.Add(t.Context(), []engine.Start{sourceStart(7)}); err == nil || !strings.Contains(err.Error(), "source[7]") {
 		t.Errorf("a partition that is not there: %v", err)
 	}
 	h = b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Err: kerr.NotLeaderForPartition, Count: 2})

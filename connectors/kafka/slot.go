@@ -45,6 +45,8 @@ func (s *slot) init(ctx context.Context) error {
 	}
 	s.drop()
 	cl, err := kgo.NewClient(s.c.options(roleCommit,
+		// The first transaction waits for it.
+		kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.TransactionalID(s.id), kgo.TransactionTimeout(s.c.cfg.TransactionTimeout),
 		kgo.MaxVersions(pinned(!s.c.txnV2)), kgo.WithHooks(s),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),

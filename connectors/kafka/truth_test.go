@@ -108,6 +108,67 @@ func whatCommitSaysIsTrue(t *testing.T, brokers []string, n int) {
 	}
 }
 
+// A broker that dies and comes back costs waiting, and no truth. Reading goes on where it was.
+func TestBrokerCrash(t *testing.T) {
+	if ok, why := broker.Available(); !ok || testing.Short() {
+		t.Skip("no real broker: " + why)
+	}
+	b, err := broker.Start(t.Context(), broker.Options{})
+	check(t, err)
+	t.Cleanup(b.Stop)
+	e := env(t, []string{b.Addr()})
+	p, f := member(t, e.Topic, []string{b.Addr()}, &cutter{})
+	journal := engine.TopicPartition{Topic: e.Topic(engine.TopicJournal), Partition: 0}
+	in, err := open(t, kafka.Config{Brokers: []string{b.Addr()}, App: "reader", Instance: "r"}).Inputs()
+	check(t, err)
+	t.Cleanup(in.Close)
+	check(t, in.Add(t.Context(), []engine.Start{{TopicPartition: journal, Offset: engine.StartOfPartition}}))
+	seen := make(chan int, 1)
+	go func() {
+		n, next := 0, int64(0)
+		for t.Context().Err() == nil && n < 20 {
+			fetches, err := in.Poll(t.Context(), 100)
+			if err != nil {
+				t.Errorf("reading: %v", err)
+				break
+			}
+			for _, f := range fetches {
+				if f.From != next {
+					t.Errorf("read from %d, was at %d", f.From, next)
+				}
+				next = f.Next
+				n += len(f.Records)
+			}
+		}
+		seen <- n
+	}()
+	var said []error
+	commit := func(until int) {
+		for good := 0; good < until; {
+			fence, ok := p.Group.Fence()
+			if ok {
+				f = fence
+			}
+			said = append(said, p.Committer.Commit(t.Context(), numbered(e.Source, f, len(said))))
+			if said[len(said)-1] == nil {
+				good++
+			}
+		}
+	}
+	commit(10)
+	b.Kill()
+	said = append(said, p.Committer.Commit(t.Context(), numbered(e.Source, f, len(said))))
+	if last := said[len(said)-1]; !errors.Is(last, engine.ErrAborted) {
+		t.Errorf("a commit without a broker said %v", last)
+	}
+	check(t, b.Restart(t.Context()))
+	commit(10)
+	if n := <-seen; n < 20 {
+		t.Errorf("read %d of 20", n)
+	}
+	checkSaid(t, journal.Topic, e.Source, p.History, said)
+}
+
 // member opens a process over a cutter and waits until it owns all shards.
 func member(t *testing.T, topic func(engine.Topic) string, brokers []string, cut *cutter) (p struct {
 	Committer *kafka.Committer
@@ -152,8 +213,16 @@ func numbered(source string, f engine.Fence, i int) *engine.Transaction {
 	return tx
 }
 
-// checkTruth compares what was said of each transaction with every partition it wrote to and the offset.
+// checkTruth is checkSaid for a test that must have seen what is known and what is not.
 func checkTruth(t *testing.T, journal, source string, h engine.History, said []error) {
+	t.Helper()
+	if committed, unknown := checkSaid(t, journal, source, h, said); committed == 0 || unknown == 0 {
+		t.Error("the test does not see both what is known and what is not")
+	}
+}
+
+// checkSaid compares what was said of each transaction with every partition it wrote to and the offset.
+func checkSaid(t *testing.T, journal, source string, h engine.History, said []error) (committed, unknown int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -170,7 +239,6 @@ func checkTruth(t *testing.T, journal, source string, h engine.History, said []e
 			t.Errorf("partition %d has %v, partition 0 %v", p, got, first)
 		}
 	}
-	committed, unknown := 0, 0
 	var want int64 = -1
 	for i, err := range said {
 		value := fmt.Sprint(i)
@@ -199,7 +267,5 @@ func checkTruth(t *testing.T, journal, source string, h engine.History, said []e
 		t.Errorf("the offset is %d, the last transaction there is %d", got, want)
 	}
 	t.Logf("%d of %d committed, %d unknown", committed, len(said), unknown)
-	if committed == 0 || unknown == 0 {
-		t.Error("the test does not see both what is known and what is not")
-	}
+	return committed, unknown
 }
