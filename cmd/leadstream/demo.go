@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -205,6 +206,11 @@ func freeAddress(address string) string {
 
 func (d *demo) greet() {
 	first, last := d.events[0], d.events[len(d.events)-1]
+	// Somebody known who is there from early on, so that asking for them has an answer.
+	lead := first.id
+	if i := slices.IndexFunc(d.events, func(e demoEvent) bool { return e.known }); i >= 0 {
+		lead = d.events[i].id
+	}
 	s := d.service
 	fmt.Fprintf(d.out, `leadstream demo: %d events of %d days, made up, are replayed as if they ended now.
 
@@ -214,7 +220,7 @@ func (d *demo) greet() {
   Kafka       %s, topics %s, %s.transitions, %s.handoffs
   rules       %s
 
-`, len(d.events), (last.at-first.at)/86_400_000+1, s.api.URL(), last.id, s.api.URL(), s.api.URL(), s.brokers[0],
+`, len(d.events), (last.at-first.at)/86_400_000+1, s.api.URL(), lead, s.api.URL(), s.api.URL(), s.brokers[0],
 		demoTopic, demoApp, demoApp, s.cfg.Rules[0])
 	if d.flags.keep != "" {
 		fmt.Fprintf(d.out, "  go on with  leadstream run --config %s\n\n", filepath.Join(filepath.Dir(s.cfg.Rules[0]), "leadstream.yaml"))

@@ -18,10 +18,11 @@ const demoReplay = time.Minute
 
 // demoEvent is one line of the sample.
 type demoEvent struct {
-	// at is its timestamp in ms; id the routing id, which keys the record.
-	at   int64
-	id   string
-	text []byte
+	// at is its timestamp in ms; id the routing id, which keys the record; known says that it is a user id.
+	at    int64
+	id    string
+	known bool
+	text  []byte
 }
 
 // loadSample reads the sample and sorts it by time.
@@ -42,8 +43,8 @@ func loadSample(compressed []byte) ([]demoEvent, error) {
 		if err := json.Unmarshal(text, &doc); err != nil {
 			return nil, fmt.Errorf("reading the sample: line %d: %w", n, err)
 		}
-		e := demoEvent{at: doc.Timestamp.UnixMilli(), id: doc.UserID, text: text}
-		if e.id == "" {
+		e := demoEvent{at: doc.Timestamp.UnixMilli(), id: doc.UserID, known: doc.UserID != "", text: text}
+		if !e.known {
 			e.id = doc.AnonymousID
 		}
 		events = append(events, e)

@@ -67,7 +67,7 @@ func (o *output) line() string {
 		why = append(why, fmt.Sprintf("top %s %+.1f", cmp.Or(top.Line, top.Signal), noMinusZero(top.Now)))
 	}
 	at := time.UnixMilli(o.At).UTC().Format("2006-01-02 15:04:05")
-	return strings.TrimRight(fmt.Sprintf("%s  %-12s  %-26s  %s  %s", at, shortID(o.Lead), what, strings.Join(scores, ", "), strings.Join(why, "; ")), " ")
+	return strings.TrimRight(fmt.Sprintf("%s  %-12s  %-33s  %s  %s", at, shortID(o.Lead), what, strings.Join(scores, ", "), strings.Join(why, "; ")), " ")
 }
 
 // noMinusZero keeps a rounded score from being shown as -0.0.
@@ -128,6 +128,7 @@ func (d *demo) printNext(ctx context.Context, reader httpapi.FeedReader, at http
 	if err != nil {
 		return err
 	}
+	var outputs []output
 	for _, r := range records {
 		at[r.Topic][r.Partition] = r.Offset + 1
 		if r.Value == nil {
@@ -137,8 +138,15 @@ func (d *demo) printNext(ctx context.Context, reader httpapi.FeedReader, at http
 		if err := json.Unmarshal(r.Value, &o); err != nil {
 			return fmt.Errorf("reading an output: %w", err)
 		}
-		d.tally.add(&o)
-		fmt.Fprintln(d.out, o.line())
+		outputs = append(outputs, o)
+	}
+	// Topics and partitions come as they come; a hand-off is told after the stage change that led to it.
+	slices.SortStableFunc(outputs, func(a, b output) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(b.Type, a.Type))
+	})
+	for i := range outputs {
+		d.tally.add(&outputs[i])
+		fmt.Fprintln(d.out, outputs[i].line())
 	}
 	return nil
 }

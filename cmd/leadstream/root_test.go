@@ -102,6 +102,19 @@ func TestSmallCommands(t *testing.T) {
 	}
 }
 
+// TestExamples: what is shipped to be copied has neither mistakes nor warnings.
+func TestExamples(t *testing.T) {
+	for _, args := range [][]string{
+		{"run", "--config", exampleConfig, "--check"},
+		{"rules", "check", "../../deploy/rules.yaml"},
+		{"rules", "check", "demo/rules.yaml"},
+	} {
+		if out, errOut, code := command(t, args...); code != exitOK || errOut != "" || !strings.Contains(out, "fine") {
+			t.Errorf("%v: exit code %d: %s%s", args, code, out, errOut)
+		}
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	if code := exitCode(context.Canceled); code != exitOK {
 		t.Errorf("stopped by a signal: %d", code)

@@ -196,6 +196,9 @@ func (s *service) openAPI(registry *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
+	if tlsConfig == nil && len(tokens) > 0 {
+		s.log.Warn("the API has tokens but no certificate: tokens travel unencrypted unless a proxy before it encrypts", "listen", s.cfg.HTTP.Listen)
+	}
 	view := &apiView{service: s, started: time.Now()}
 	s.api, err = httpapi.Open(httpapi.Config{Listen: s.cfg.HTTP.Listen, Tokens: tokens, TLS: tlsConfig, Leads: view, Engine: view,
 		Feed: s.feed, Registry: registry, Log: s.log, Now: time.Now, MaxSubscribers: s.cfg.HTTP.MaxSubscribers})
@@ -213,7 +216,7 @@ func (s *service) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var running sync.WaitGroup
-	var engineErr, apiErr error
+	var engineErr, apiErr, storeErr error
 	running.Go(func() {
 		engineErr = s.engine.Run(ctx)
 		cancel(engineErr)
@@ -223,13 +226,12 @@ func (s *service) run(ctx context.Context) error {
 		cancel(apiErr)
 	})
 	select {
-	case err := <-s.storeFailed:
-		cancel(err)
-		engineErr = err
+	case storeErr = <-s.storeFailed:
+		cancel(storeErr)
 	case <-ctx.Done():
 	}
 	running.Wait()
-	err := errors.Join(engineErr, apiErr, s.close())
+	err := errors.Join(storeErr, engineErr, apiErr, s.close())
 	if err == nil {
 		s.log.Info("leadstream stopped")
 	}
