@@ -5,6 +5,7 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"sort"
 	"sync"
 
 	"leadstream/engine"
@@ -99,16 +100,11 @@ func (l *Log) read(tp engine.TopicPartition, from int64, limit int) (recs []engi
 	if from < p.start || from > p.end {
 		return nil, 0, 0, fmt.Errorf("%s/%d: offset %d is outside %d to %d: %w", tp.Topic, tp.Partition, from, p.start, p.end, engine.ErrGap)
 	}
-	next = from
-	for i := range p.recs {
-		if p.recs[i].Offset < from {
-			continue
-		}
-		if len(recs) == limit {
-			return recs, next, p.end, nil
-		}
-		recs = append(recs, p.recs[i])
-		next = p.recs[i].Offset + 1
+	i := sort.Search(len(p.recs), func(i int) bool { return p.recs[i].Offset >= from })
+	recs = p.recs[i:]
+	if len(recs) > limit {
+		recs = recs[:limit]
+		return recs, recs[limit-1].Offset + 1, p.end, nil
 	}
 	return recs, p.end, p.end, nil
 }
