@@ -11,15 +11,16 @@ import (
 
 // The exit codes. They are part of the interface: see exitHelp.
 const (
-	exitOK       = 0
-	exitInternal = 1
-	exitUsage    = 2
-	exitConfig   = 3
-	exitCluster  = 4
-	exitDataDir  = 5
-	exitData     = 6
-	exitHTTP     = 7
-	exitNotReady = 8
+	exitOK         = 0
+	exitInternal   = 1
+	exitUsage      = 2
+	exitConfig     = 3
+	exitCluster    = 4
+	exitDataDir    = 5
+	exitData       = 6
+	exitHTTP       = 7
+	exitNotReady   = 8
+	exitIncomplete = 9
 )
 
 // exitHelp is shown by the help of the program.
@@ -34,6 +35,7 @@ const exitHelp = `Exit codes:
   6  data disagrees: records that are needed are gone, or journal, group and topics contradict each other
   7  the HTTP address can't be listened on, or the API that was asked does not answer
   8  status: the process is there but not ready
+  9  import: lines were left out, a file could not be read to its end, or it was interrupted
 `
 
 var (
@@ -45,6 +47,8 @@ var (
 	errHTTP = errors.New("http")
 	// errNotReady is returned by status.
 	errNotReady = errors.New("not ready")
+	// errIncomplete is returned by import when not everything became events.
+	errIncomplete = errors.New("the import is not complete")
 )
 
 // exitCode returns the code for what a command returned.
@@ -60,9 +64,10 @@ func exitCode(err error) int {
 		{exitConfig, []error{errConfig, kafka.ErrConfig}},
 		{exitHTTP, []error{errHTTP}},
 		{exitNotReady, []error{errNotReady}},
+		{exitIncomplete, []error{errIncomplete}},
 		{exitData, []error{engine.ErrGap, engine.ErrDisagree}},
-		{exitDataDir, []error{state.ErrLocked, state.ErrOtherOwner, state.ErrNewerFormat, state.ErrCorrupt, state.ErrNoSpace}},
-		{exitCluster, []error{kafka.ErrUnreachable, kafka.ErrUnsupported, kafka.ErrTopic}},
+		{exitDataDir, []error{state.ErrLocked, state.ErrOtherOwner, state.ErrNewerFormat, state.ErrCorrupt, state.ErrNoSpace, state.ErrFailed}},
+		{exitCluster, []error{kafka.ErrUnreachable, kafka.ErrDenied, kafka.ErrUnsupported, kafka.ErrTopic}},
 	} {
 		for _, e := range c.errs {
 			if errors.Is(err, e) {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,39 +14,91 @@ import (
 
 // importFlags are the flags of import.
 type importFlags struct {
-	config, mapping, source string
-	dryRun, closeAfter      bool
+	mapping string
+
+	config, source string
+	close          bool
+	brokers        []string
+	topic          string
+	out            string
+	dryRun         bool
 }
 
 func (p *program) importCommand() *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
-		Use:   "import --config FILE --source NAME --mapping FILE FILE...",
-		Short: "Turn files of old data into events of a source",
-		Long: `import reads CSV, columns or JSON lines, also gzip-compressed, makes an event of each line as the mapping says, and writes
-it to the topic of a configured source. Lines that can't be made an event are counted and reported, and left out.
-Importing a file again counts nothing twice as long as its message ids are the same.
+		Use:   "import --mapping FILE (--config FILE --source NAME | --brokers HOST:PORT --topic NAME | --out FILE | --dry-run) FILE...",
+		Short: "Turn files of old data into events",
+		Long: `import reads CSV, columns, JSON lines or Segment messages, also gzip-compressed, makes an event of each line as the
+mapping says, and writes them to a configured source, to any topic, or to a file. Events are keyed by their routing id and
+written in the order of the files, or with sort: true in order of time; each is written once, however often a broker fails.
 
-The source should have history: true and format: segment. Give --close, or use leadstream source close, when everything
-is imported: only then do leads follow the wall clock again.`,
+A line that can't be made an event is left out and reported as file:line: reason, and exit code 9 says that there were some.
+Importing a file again counts nothing twice as long as its message ids are the same and the lead still remembers them.
+
+The source should have history: true. When everything is imported, leadstream source close says so: only then do
+leads follow the wall clock again. --close does it in the same go, if no line was left out.`,
 		Example: `  leadstream import --mapping orders.yaml --dry-run orders.csv.gz
-  leadstream import --config leadstream.yaml --source orders --mapping orders.yaml --close orders.csv.gz`,
+  leadstream import --mapping orders.yaml --config leadstream.yaml --source orders orders-2025.csv orders-2026.csv
+  leadstream import --mapping orders.yaml --brokers localhost:9092 --topic orders orders.csv
+  leadstream import --mapping orders.yaml --out events.jsonl orders.csv`,
 		Args: someArgs("at least one file"),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			return p.runImport(cmd.Context(), &f, files)
+			err := p.runImport(cmd.Context(), &f, files)
+			if err != nil && cmd.Context().Err() != nil {
+				return fmt.Errorf("%w: it was interrupted", errIncomplete)
+			}
+			return err
 		},
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file")
-	cmd.Flags().StringVar(&f.source, "source", "", "name of the source to write to")
-	cmd.Flags().StringVar(&f.mapping, "mapping", "", "mapping file; deploy/import has examples")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the events instead of writing them")
-	cmd.Flags().BoolVar(&f.closeAfter, "close", false, "close the source when everything is written")
+	flags := cmd.Flags()
+	flags.StringVarP(&f.mapping, "mapping", "m", "", "mapping `FILE`: how lines become events; deploy/import has examples")
+	flags.StringVarP(&f.config, "config", "c", "", "configuration `FILE`, with the cluster to reach and the source")
+	flags.StringVar(&f.source, "source", "", "`NAME` of the configured source to write to")
+	flags.BoolVar(&f.close, "close", false, "close the source when everything is written and no line was left out")
+	flags.StringSliceVar(&f.brokers, "brokers", nil, "`HOST:PORT` of brokers, without TLS and SASL, in place of a configuration")
+	flags.StringVar(&f.topic, "topic", "", "topic to write to, with --brokers")
+	flags.StringVarP(&f.out, "out", "o", "", "`FILE` to write the events to, one a line; - is standard output")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "write nothing: check every line, and show the first events")
 	return cmd
 }
 
-func (p *program) runImport(ctx context.Context, f *importFlags, files []string) error {
+// target opens what the flags name as the place for events.
+func (f *importFlags) target(p *program) (func(context.Context) (eventSink, error), error) {
+	var chosen []func(context.Context) (eventSink, error)
+	if f.config != "" || f.source != "" {
+		chosen = append(chosen, func(ctx context.Context) (eventSink, error) { return openSource(ctx, p, f) })
+	}
+	if len(f.brokers) > 0 || f.topic != "" {
+		chosen = append(chosen, func(ctx context.Context) (eventSink, error) { return openTopic(ctx, f.brokers, f.topic) })
+	}
+	if f.out != "" {
+		chosen = append(chosen, func(context.Context) (eventSink, error) { return openOut(p, f.out) })
+	}
+	if f.dryRun {
+		chosen = append(chosen, func(context.Context) (eventSink, error) { return &shownSink{to: p.out}, nil })
+	}
+	switch {
+	case len(chosen) != 1:
+		return nil, fmt.Errorf("%w: one of --config with --source, --brokers with --topic, --out and --dry-run is required; "+
+			"see `leadstream import --help`", errUsage)
+	case (f.config == "") != (f.source == ""):
+		return nil, fmt.Errorf("%w: --config and --source belong together", errUsage)
+	case (len(f.brokers) == 0) != (f.topic == ""):
+		return nil, fmt.Errorf("%w: --brokers and --topic belong together", errUsage)
+	case f.close && f.source == "":
+		return nil, fmt.Errorf("%w: --close: only a configured source can be closed", errUsage)
+	}
+	return chosen[0], nil
+}
+
+func (p *program) runImport(ctx context.Context, f *importFlags, files []string) (err error) {
 	if f.mapping == "" {
 		return fmt.Errorf("%w: --mapping is required; see `leadstream import --help`", errUsage)
+	}
+	open, err := f.target(p)
+	if err != nil {
+		return err
 	}
 	text, err := os.ReadFile(f.mapping)
 	if err != nil {
@@ -58,74 +108,31 @@ func (p *program) runImport(ctx context.Context, f *importFlags, files []string)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", errConfig, f.mapping, err)
 	}
-	if f.dryRun {
-		stats, err := importer.Run(ctx, mapping, files, func(_, value []byte, _ int64) error {
-			_, err := fmt.Fprintf(p.out, "%s\n", value)
-			return err
-		})
-		return errors.Join(err, writeImport(p.err, &stats))
+	for _, name := range files {
+		if _, err := os.Stat(name); err != nil { // before the first of them is written
+			return fmt.Errorf("%w: %w", errUsage, err)
+		}
 	}
-	if f.config == "" || f.source == "" {
-		return fmt.Errorf("%w: --config and --source are required, or --dry-run; see `leadstream import --help`", errUsage)
-	}
-	c, err := loadConfig(f.config, p.sys)
+	sink, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	source, err := c.source(f.source)
-	if err != nil {
+	defer func() { err = errors.Join(err, sink.close()) }()
+	stats, err := copyEvents(ctx, p.err, mapping, files, sink)
+	writeImport(p.err, &stats)
+	switch {
+	case err != nil:
 		return err
-	}
-	if f.closeAfter && !source.History {
-		return fmt.Errorf("%w: --close: source %q has no history: true", errUsage, f.source)
-	}
-	cluster, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer cluster.Close()
-	stats, err := importInto(ctx, cluster, source.Topic, mapping, files)
-	if err = errors.Join(err, writeImport(p.out, &stats)); err != nil {
-		return err
-	}
-	if f.closeAfter {
-		return closeSource(ctx, cluster, c.Shards, source.Name)
+	case stats.Bad > 0 && f.close:
+		return fmt.Errorf("%w: lines were left out, so the source is still open: correct the lines and import them, "+
+			"then `leadstream source close %s --config %s`", errIncomplete, f.source, f.config)
+	case stats.Bad > 0:
+		return fmt.Errorf("%w: lines were left out", errIncomplete)
+	case f.close:
+		return sink.(*topicSink).closeSource(ctx, f.source)
 	}
 	return nil
 }
-
-// importInto writes the files' events to a topic. Records get the time of writing: with the events' own,
-// the topic's retention would delete them at once.
-func importInto(ctx context.Context, cluster *kafka.Cluster, topic string, m importer.Mapping, files []string) (importer.Stats, error) {
-	producer, err := cluster.Producer()
-	if err != nil {
-		return importer.Stats{}, err
-	}
-	defer producer.Close()
-	stats, err := importer.Run(ctx, m, files, func(key, value []byte, _ int64) error {
-		producer.Send(ctx, topic, key, value)
-		return ctx.Err()
-	})
-	return stats, errors.Join(err, producer.Flush(ctx))
-}
-
-// writeImport says what became of the lines.
-func writeImport(w io.Writer, s *importer.Stats) error {
-	for _, f := range s.Faults {
-		fmt.Fprintf(w, "left out: %s\n", f)
-	}
-	if more := s.Bad - len(s.Faults); more > 0 {
-		fmt.Fprintf(w, "left out: %d more\n", more)
-	}
-	span := ""
-	if s.Events > 0 {
-		span = fmt.Sprintf(", from %s to %s", day(s.First), day(s.Last))
-	}
-	_, err := fmt.Fprintf(w, "%d files, %d records: %d events%s, %d left out\n", s.Files, s.Records, s.Events, span, s.Bad)
-	return err
-}
-
-func day(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.DateOnly) }
 
 // source returns the configured source with this name.
 func (c *config) source(name string) (*sourceConfig, error) {
