@@ -13,7 +13,6 @@ require (
 	github.com/twmb/franz-go/pkg/kadm v1.19.0 // creates and inspects topics, groups and offsets
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c // the in-process broker of the demo, of embedded mode and of tests
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0 // requests that the client has no call for: offsets in transactions, fencing
-	github.com/twmb/franz-go/plugin/kprom v1.5.0 // the Kafka client's own metrics
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // the encoding of leads, journal and messages
 	go.uber.org/goleak v1.3.0 // tests: no goroutine outlives its test
 	go.yaml.in/yaml/v4 v4.0.0 // reads rule sets and configuration with line and column

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Requirements finds requirements in go.mod that do not say what they are for, and imports of
-// modules that go.mod calls indirect.
+// Requirements finds requirements in go.mod that do not say what they are for, and those that stand in
+// the wrong place.
 func Requirements(t Tree) []Finding {
 	var out []Finding
 	direct := map[string]bool{} // by module: whether it is required directly
@@ -35,11 +35,11 @@ func Requirements(t Tree) []Finding {
 			out = append(out, Finding{"go.mod", n, fields[0] + " does not say what it is for"})
 		}
 	}
-	return append(out, wrongIndirect(t, direct)...)
+	return append(out, misplaced(t, direct)...)
 }
 
-// wrongIndirect finds modules that are imported by this one and that go.mod calls indirect.
-func wrongIndirect(t Tree, direct map[string]bool) []Finding {
+// misplaced finds modules that are imported by this one and that go.mod calls indirect, and the reverse.
+func misplaced(t Tree, direct map[string]bool) []Finding {
 	modules := slices.Sorted(maps.Keys(direct))
 	imported := map[string]bool{}
 	for _, p := range t.Paths(".go") {
@@ -62,8 +62,11 @@ func wrongIndirect(t Tree, direct map[string]bool) []Finding {
 	}
 	var out []Finding
 	for _, m := range modules {
-		if imported[m] && !direct[m] {
+		switch {
+		case imported[m] && !direct[m]:
 			out = append(out, Finding{Path: "go.mod", Text: m + " is imported, but marked indirect"})
+		case direct[m] && !imported[m]:
+			out = append(out, Finding{Path: "go.mod", Text: m + " is required, but imported by nothing"})
 		}
 	}
 	return out

@@ -83,7 +83,7 @@ var samples = []sample{
 	{"a bare requirement", "requirements", "go.mod", "require (\n\texample.org/a v1.0.0\n)", "does not say"},
 	{"a bare requirement in one line", "requirements", "go.mod", "require example.org/a v1.0.0", "does not say"},
 	{"a requirement with a reason", "requirements", "go.mod", "require (\n\texample.org/a v1.0.0 // reads a\n)", ""},
-	{"an indirect requirement", "requirements", "go.mod", "require (\n\texample.org/a v1.0.0 // indirect\n)", ""},
+	{"an indirect requirement", "requirements", "go.mod", "require (\n\texample.org/b v1.0.0 // indirect\n)", ""},
 
 	{"absent command", "docs", "docs/a.md", "type `leadstream dance`", "no such command"},
 	{"absent flag", "docs", "docs/a.md", "type `leadstream run --shoes`", "no flag"},
@@ -156,8 +156,9 @@ var (
 
 // ground is what every sample stands on.
 var ground = Tree{
-	"README.md": "# leadstream\n",
-	"Makefile":  "test: build ## run\nbuild:\n",
+	"README.md":  "# leadstream\n",
+	"Makefile":   "test: build ## run\nbuild:\n",
+	"bench/a.go": "package a\nimport _ \"example.org/a\"\n",
 	"cmd/leadstream/run.go": `package main
 var c = cobra.Command{Use: "run [flags]"}
 func init() { f.StringVar(&s, "config", "", "the file") }
@@ -192,13 +193,14 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-func TestWrongIndirect(t *testing.T) {
+func TestMisplaced(t *testing.T) {
 	tree := Tree{
-		"go.mod":     "require (\n\texample.org/a v1.0.0 // indirect\n\texample.org/a/b v1.0.0 // indirect; for b\n\texample.org/c v1.0.0 // indirect\n)\n",
+		"go.mod":     "require (\n\texample.org/d v1.0.0 // for d\n\texample.org/a v1.0.0 // indirect\n\texample.org/a/b v1.0.0 // indirect; for b\n\texample.org/c v1.0.0 // indirect\n)\n",
 		"rules/a.go": "package a\nimport _ \"example.org/a/b/c\"\n",
 	}
 	got := Requirements(tree)
-	if len(got) != 1 || !strings.HasPrefix(got[0].Text, "example.org/a/b is imported") {
+	if len(got) != 2 || !strings.HasPrefix(got[0].Text, "example.org/a/b is imported") ||
+		!strings.HasPrefix(got[1].Text, "example.org/d is required, but") {
 		t.Errorf("found %v", got)
 	}
 }
