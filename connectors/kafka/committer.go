@@ -20,11 +20,14 @@ import (
 // Why they rotate: the markers of a transaction are written after its end was answered, and the next
 // one under the same id waits for them. Others do not; strictly one after another they are still
 // in order.
+//
+// A lock lets FenceWriter overlap with Commit, as shards are restored beside those that are live.
 type Committer struct {
-	c     *Cluster
-	slots []*slot
-	next  int
-	once  sync.Once
+	c      *Cluster
+	mu     sync.Mutex // guards what follows
+	slots  []*slot
+	next   int
+	closed bool
 }
 
 // Committer takes over this instance's transactional ids, which ends what an earlier process with its
@@ -45,9 +48,12 @@ func (c *Cluster) slotID(instance string, slot int) string {
 	return c.cfg.App + "-" + instance + "-" + strconv.Itoa(slot)
 }
 
-// heal makes every slot ready. An open transaction of ours keeps committed readers from what follows
+// heal makes every slot ready, with the lock held. An open transaction of ours keeps committed readers from what follows
 // it, so all are healed before anything is written, not only the one whose turn it is.
 func (w *Committer) heal(ctx context.Context) error {
+	if w.closed {
+		return errClosed
+	}
 	errs := make([]error, len(w.slots))
 	var wg sync.WaitGroup
 	for i, s := range w.slots {
@@ -72,6 +78,8 @@ func (w *Committer) Commit(ctx context.Context, t *engine.Transaction) error {
 	if len(t.Offsets) == 0 {
 		panic("bug: a transaction without offsets is not fenced")
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, w.c.cfg.TransactionTimeout)
 	defer cancel()
 	if err := w.heal(ctx); err != nil {
@@ -248,10 +256,13 @@ func (w *Committer) FenceWriter(ctx context.Context, instance string, slots int)
 	if instance == w.c.cfg.Instance {
 		// Our own were taken over when this Committer was made, but for those that failed since, and those
 		// that a predecessor had more of.
-		if err := w.heal(ctx); err != nil {
+		w.mu.Lock()
+		err := w.heal(ctx)
+		w.mu.Unlock()
+		if err != nil {
 			return err
 		}
-		first = min(len(w.slots), slots)
+		first = min(w.c.cfg.Slots, slots)
 	} else if member, err := w.isMember(ctx, instance); err != nil || member {
 		return err
 	}
@@ -310,11 +321,12 @@ func (w *Committer) takeOver(ctx context.Context, id string) error {
 	}
 }
 
-// Close implements engine.Committer. It must not overlap with Commit.
+// Close implements engine.Committer. It waits for a Commit that runs.
 func (w *Committer) Close() {
-	w.once.Do(func() {
-		for _, s := range w.slots {
-			s.drop()
-		}
-	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	for _, s := range w.slots {
+		s.drop()
+	}
 }

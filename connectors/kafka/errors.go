@@ -19,6 +19,7 @@ var (
 	// was written, and trying the same records again can't help.
 	ErrTooLarge = errors.New("record exceeds the topic's max.message.bytes")
 
+	errClosed = errors.New("committer is closed")
 	// errUnknownOutcome marks a commit that may or may not have happened.
 	errUnknownOutcome = errors.New("outcome of the transaction is unknown")
 )

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,6 +203,29 @@ func TestFencedProducerOutOfTheGroup(t *testing.T) {
 	must(t, f.commit("c"))
 	if got := f.journal(); got != "ac" {
 		t.Errorf("the journal has %q", got)
+	}
+}
+
+// Shards are restored, and their former writers fenced, while others are committed.
+func TestFenceWriterBesideCommits(t *testing.T) {
+	f := newFaulty(t)
+	var wg sync.WaitGroup
+	for _, name := range []string{"a", "b", "c"} {
+		wg.Go(func() {
+			for range 20 {
+				if err := f.w.FenceWriter(t.Context(), name, 4); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 50 {
+		must(t, f.commit("x"))
+	}
+	wg.Wait()
+	f.w.Close()
+	if err := f.commit("late"); !errors.Is(err, engine.ErrAborted) {
+		t.Errorf("a commit after Close said %v", err)
 	}
 }
 

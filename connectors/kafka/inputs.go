@@ -65,16 +65,14 @@ func (in *Inputs) Add(ctx context.Context, starts []engine.Start) error {
 			panic(fmt.Sprintf("bug: %s[%d] added twice", s.Topic, s.Partition))
 		}
 	}
-	first, err := in.c.offsets(ctx, parts, earliest, false)
-	if err != nil {
-		return err
-	}
-	high, err := in.c.offsets(ctx, parts, latest, false)
-	if err != nil {
-		return err
-	}
-	end, err := in.c.offsets(ctx, parts, latest, true)
-	if err != nil {
+	var first, high, end map[engine.TopicPartition]int64
+	var errs [3]error
+	var wg sync.WaitGroup
+	wg.Go(func() { first, errs[0] = in.c.offsets(ctx, parts, earliest, false) })
+	wg.Go(func() { high, errs[1] = in.c.offsets(ctx, parts, latest, false) })
+	wg.Go(func() { end, errs[2] = in.c.offsets(ctx, parts, latest, true) })
+	wg.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
 	assign := map[string]map[int32]kgo.Offset{}
