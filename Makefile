@@ -21,7 +21,7 @@ FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint vet fmt fuzz bench golden generate tree-clean ci clean
+.PHONY: help build demo test race lint vet fmt fuzz bench bench-quick bench-micro golden generate tree-clean ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,11 +55,18 @@ fuzz: ## run every fuzz target for FUZZTIME each (default 30s)
 	  done; \
 	done
 
-bench: broker-tools ## measure: micro-benchmarks, then events/s against a real broker
+bench: broker-tools ## measure end to end against a real broker, beside Kafka Streams; writes bench/results
+	go run ./bench/e2e -form full $(BENCHFLAGS)
+
+bench-quick: broker-tools ## the same in a minute or two, printed only
+	go run ./bench/e2e -form quick $(BENCHFLAGS)
+
+bench-micro: ## time and allocations of single steps: decode, apply, encode, a whole shard
 	go test -run '^$$' -bench '$(RUN)' -benchmem -benchtime $(BENCHTIME) -timeout 60m $(PKG)
 
 golden: ## rewrite the expected files under testdata; review the diff like code
-	go test -tags $(TAGS) -run 'Golden|Script' ./engine/... ./rules/... -args -rewrite
+	go test -tags $(TAGS) -count 1 -run 'Scripts|RuleFiles|Golden' ./rules -args -rewrite
+	go test -tags $(TAGS) -count 1 -run Help ./cmd/leadstream -args -update
 
 generate: ## rewrite generated files
 	go generate ./...

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"leadstream/bench/broker"
+	"leadstream/bench/peers"
+	"leadstream/bench/workload"
+)
+
+// rules is the logic that all contenders share.
+//
+//go:embed rules.yaml
+var rules string
+
+// timedRules are the same with stages that also fall when nothing happens.
+func timedRules() string { return strings.ReplaceAll(rules, `event.type == "track" && `, "") }
+
+// preloaded is the topic that all contenders drain.
+const preloaded = "preloaded"
+
+// bench is what all runs share.
+type bench struct {
+	opts    *options
+	broker  *broker.Broker
+	adm     *kadm.Client
+	dir     string
+	program string // the built leadstream
+	streams string // class path of the Kafka Streams program
+	runs    int
+	skipped []string // contenders that can't run here, and why
+	res     results
+}
+
+// measure runs everything and reports it.
+func measure(ctx context.Context, o *options) (err error) {
+	if ok, why := broker.Available(); !ok {
+		return errors.New(why)
+	}
+	b := &bench{opts: o}
+	if b.dir, err = os.MkdirTemp("", "leadstream-bench-"); err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	b.say("starting a Kafka broker")
+	if b.broker, err = broker.Start(ctx, broker.Options{}); err != nil {
+		return err
+	}
+	defer b.broker.Stop()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.broker.Addr()))
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer cl.Close()
+	b.adm = kadm.NewClient(cl)
+	b.res.machine = describe(ctx)
+	if err := b.drains(ctx); err != nil {
+		return err
+	}
+	if err := b.latencies(ctx); err != nil {
+		return err
+	}
+	return b.report()
+}
+
+// say tells whoever waits what is going on.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+}
+
+// build makes the programs that are measured. Contenders that can't be built here are left out.
+func (b *bench) build(ctx context.Context) error {
+	b.say("building leadstream")
+	b.program = filepath.Join(b.dir, "leadstream")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.program, "leadstream/cmd/leadstream").CombinedOutput(); err != nil {
+		return fmt.Errorf("building leadstream: %w\n%s", err, out)
+	}
+	var kept []string
+	for _, name := range b.opts.contenders {
+		c := contenderNamed(name)
+		if why := c.needs(); why != "" {
+			b.skipped = append(b.skipped, c.title+": "+why)
+			b.say("left out: %s: %s", c.title, why)
+			continue
+		}
+		kept = append(kept, name)
+	}
+	b.opts.contenders = kept
+	for _, name := range kept {
+		if name == streamsEOS || name == streamsALOS {
+			b.say("building the Kafka Streams program (the first time takes a minute)")
+			var err error
+			b.streams, err = peers.KafkaStreams(ctx)
+			return err
+		}
+	}
+	return nil
+}
+
+// newRun makes the directory of one start of a contender.
+func (b *bench) newRun(c *contender, topic string, events, checkpointSeconds int) (run, error) {
+	b.runs++
+	r := run{app: fmt.Sprintf("run%03d", b.runs), topic: topic, events: events, checkpointSeconds: checkpointSeconds}
+	r.dir = filepath.Join(b.dir, r.app+"-"+c.name)
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		return r, fmt.Errorf("making a directory: %w", err)
+	}
+	return r, nil
+}
+
+// drains preloads a topic and has every contender drain it, taking turns.
+func (b *bench) drains(ctx context.Context) error {
+	o := b.opts
+	b.say("preloading %d events", o.events)
+	if err := createTopic(ctx, b.adm, preloaded); err != nil {
+		return err
+	}
+	// The last event is a while ago, so that nothing is in the future of any clock.
+	span := 24 * time.Hour
+	load := workload.LoadConfig{Seed: 1, Events: o.events, Leads: o.leads, Span: span,
+		Start: time.Now().Add(-span - time.Minute).UnixMilli()}
+	var err error
+	if b.res.leads, err = preload(ctx, b.broker.Addr(), preloaded, load); err != nil {
+		return err
+	}
+	if b.res.inputBytes, err = topicBytes(ctx, b.adm, preloaded); err != nil {
+		return err
+	}
+	for rep := range o.reps {
+		for i := range o.contenders {
+			// Each repetition begins with another one, so that nobody always comes first.
+			c := contenderNamed(o.contenders[(i+rep)%len(o.contenders)])
+			d, err := b.drain(ctx, c)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.title, err)
+			}
+			d.rep = rep
+			b.res.drains = append(b.res.drains, d)
+			b.say("%d/%d %-14s %6.2f us/event, warm %6.2f, %9.0f events/s, %d MiB", rep+1, o.reps, c.name,
+				d.cpuPerEvent, d.warmCPU, d.rate, d.peak>>20)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"leadstream/bench/peers"
+)
+
+// contender is one program that is measured.
+type contender struct {
+	name, title string
+	// Quick says that it runs in the quick form, too.
+	quick bool
+	// Outputs says that it puts out transitions; latency is measured only then.
+	outputs bool
+	// Committed says that an event counts as done when the group's offset has passed it; else when the
+	// program says so.
+	committed bool
+	// Latency says that the full form measures its latency; the quick form measures leadstream's alone.
+	latency bool
+	start   func(ctx context.Context, b *bench, r run) (*child, error)
+}
+
+// run is one start of a contender.
+type run struct {
+	// App prefixes its topics and is its group.
+	app string
+	// Topic is what it reads, events how many there are.
+	topic  string
+	events int
+	// Dir is its directory.
+	dir string
+	// CheckpointSeconds is within how many seconds its state is written to Kafka.
+	checkpointSeconds int
+}
+
+// outTopic is where a run's transitions go.
+func (r run) outTopic() string { return r.app + ".transitions" }
+
+const (
+	leadstreamName = "leadstream"
+	timedName      = "leadstream-timed"
+	scanName       = "scan"
+	streamsEOS     = "kstreams-eos"
+	streamsALOS    = "kstreams-alos"
+)
+
+var contenders = []contender{
+	{name: leadstreamName, title: "leadstream", quick: true, outputs: true, committed: true, latency: true, start: startLeadstream(false)},
+	{name: timedName, title: "leadstream, stages also fall by time alone", outputs: true, committed: true, start: startLeadstream(true)},
+	{name: "consume", title: "limit: consume only", quick: true, start: startLimit("consume")},
+	{name: scanName, title: "limit: consume and scan the needed fields by hand", quick: true, start: startLimit("scan")},
+	{name: "decode", title: "consume and decode as leadstream does", start: startLimit("decode")},
+	{name: streamsEOS, title: "Kafka Streams, exactly once v2", quick: true, outputs: true, committed: true, latency: true,
+		start: startStreams("STREAMS_PROCESSING_GUARANTEE=exactly_once_v2")},
+	{name: streamsALOS, title: "Kafka Streams, at least once", outputs: true, latency: true,
+		start: startStreams("STREAMS_PROCESSING_GUARANTEE=at_least_once", "STREAMS_COMMIT_INTERVAL_MS=1000", "STREAMS_PRODUCER_LINGER_MS=0")},
+}
+
+func names() []string {
+	var all []string
+	for i := range contenders {
+		all = append(all, contenders[i].name)
+	}
+	return all
+}
+
+func contenderNamed(name string) *contender {
+	for i := range contenders {
+		if contenders[i].name == name {
+			return &contenders[i]
+		}
+	}
+	panic("bug: no contender " + name)
+}
+
+func startLeadstream(timed bool) func(context.Context, *bench, run) (*child, error) {
+	return func(ctx context.Context, b *bench, r run) (*child, error) {
+		set := rules
+		if timed {
+			set = timedRules()
+		}
+		config := fmt.Sprintf(`app: %s
+instance: bench
+brokers: [%s]
+shards: %d
+sources: [{name: web, topic: %s}]
+rules: [rules.yaml]
+data_dir: data
+memory: 512MiB
+checkpoint_interval: %ds
+http: {listen: "127.0.0.1:0"}
+`, r.app, b.broker.Addr(), partitions, r.topic, r.checkpointSeconds)
+		for name, text := range map[string]string{"leadstream.yaml": config, "rules.yaml": set} {
+			if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
+				return nil, fmt.Errorf("writing the configuration: %w", err)
+			}
+		}
+		return startChild(exec.CommandContext(ctx, b.program, "run", "--config", filepath.Join(r.dir, "leadstream.yaml")), r.dir)
+	}
+}
+
+// startLimit runs this program again as a consumer.
+func startLimit(mode string) func(context.Context, *bench, run) (*child, error) {
+	return func(ctx context.Context, b *bench, r run) (*child, error) {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("finding this program: %w", err)
+		}
+		return startChild(exec.CommandContext(ctx, self, limitCommand, mode, b.broker.Addr(), r.topic, strconv.Itoa(b.opts.events)), r.dir)
+	}
+}
+
+// startStreams runs the Kafka Streams program: two threads, and a cache that holds all leads, so that
+// the store below is not looked into for every event.
+func startStreams(settings ...string) func(context.Context, *bench, run) (*child, error) {
+	return func(ctx context.Context, b *bench, r run) (*child, error) {
+		cmd := exec.CommandContext(ctx, "java", "-Xmx1g", "-Xms1g", "-XX:+UseParallelGC", "-cp", b.streams,
+			"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "peers.StreamsApp")
+		cmd.Env = append(os.Environ(), "BROKERS="+b.broker.Addr(), "IN_TOPIC="+r.topic, "OUT_TOPIC="+r.outTopic(), "APP="+r.app,
+			"STATE_DIR="+filepath.Join(r.dir, "state"), "STREAMS_NUM_STREAM_THREADS=2", "STREAMS_REPLICATION_FACTOR=1",
+			"STREAMS_STATESTORE_CACHE_MAX_BYTES=268435456")
+		cmd.Env = append(cmd.Env, settings...)
+		return startChild(cmd, r.dir)
+	}
+}
+
+// needs says what a contender lacks to run here, "" if nothing.
+func (c *contender) needs() string {
+	if c.name == streamsEOS || c.name == streamsALOS {
+		return peers.Missing()
+	}
+	return ""
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"leadstream/bench/workload"
+	"leadstream/engine"
+)
+
+// partitions is how many every topic has, and the number of shards.
+const partitions = 8
+
+// createTopic creates a topic that keeps what it gets.
+func createTopic(ctx context.Context, adm *kadm.Client, topic string) error {
+	_, err := adm.CreateTopic(ctx, partitions, 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, topic)
+	if err != nil {
+		return fmt.Errorf("creating topic %s: %w", topic, err)
+	}
+	// The broker learns of it a little later than it answers.
+	for ctx.Err() == nil {
+		if topics, err := adm.ListTopics(ctx, topic); err == nil && len(topics[topic].Partitions) == partitions && topics.Error() == nil {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("creating topic %s: %w", topic, ctx.Err())
+}
+
+// producer writes as an event collector would: lz4, batches of what comes within the linger.
+func producer(addr string, linger time.Duration) (*kgo.Client, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerLinger(linger), kgo.MaxBufferedRecords(100_000))
+	if err != nil {
+		return nil, fmt.Errorf("opening the producer: %w", err)
+	}
+	return cl, nil
+}
+
+// preload writes the load to a topic, each lead to its shard's partition, and returns how many leads it was about.
+func preload(ctx context.Context, addr, topic string, c workload.LoadConfig) (leads int, err error) {
+	cl, err := producer(addr, 20*time.Millisecond)
+	if err != nil {
+		return 0, err
+	}
+	defer cl.Close()
+	load, err := workload.NewLoad(c)
+	if err != nil {
+		return 0, fmt.Errorf("making events: %w", err)
+	}
+	known := map[string]bool{}
+	var failed error
+	done := func(_ *kgo.Record, err error) { failed = errors.Join(failed, err) }
+	for ctx.Err() == nil {
+		key, value, at, ok := load.Next(nil)
+		if !ok {
+			break
+		}
+		known[string(key)] = true
+		cl.Produce(ctx, record(topic, key, value, at), done)
+	}
+	if err := cl.Flush(ctx); err != nil {
+		return 0, fmt.Errorf("preloading: %w", err)
+	}
+	if failed != nil {
+		return 0, fmt.Errorf("preloading: %w", failed)
+	}
+	return len(known), nil
+}
+
+func record(topic string, key, value []byte, at int64) *kgo.Record {
+	return &kgo.Record{Topic: topic, Partition: engine.ShardOf(key, partitions), Key: slices.Clone(key), Value: value, Timestamp: time.UnixMilli(at)}
+}
+
+// committedEvents sums the group's offsets in a topic that holds no transactions, so that offsets count events.
+func committedEvents(ctx context.Context, adm *kadm.Client, group, topic string) (int64, error) {
+	offsets, err := adm.FetchOffsets(ctx, group)
+	if err != nil {
+		// The group or the topics' offsets may not be there yet.
+		return 0, nil //nolint:nilerr // progress is asked for again, and a run has a time limit
+	}
+	var n int64
+	offsets.Each(func(o kadm.OffsetResponse) {
+		if o.Topic == topic && o.At > 0 {
+			n += o.At
+		}
+	})
+	return n, nil
+}
+
+// topicBytes sums what the topics hold whose names begin with a prefix.
+func topicBytes(ctx context.Context, adm *kadm.Client, prefix string) (int64, error) {
+	dirs, err := adm.DescribeAllLogDirs(ctx, nil)
+	if err != nil {
+		return 0, fmt.Errorf("asking for topic sizes: %w", err)
+	}
+	var n int64
+	dirs.Each(func(d kadm.DescribedLogDir) {
+		d.Topics.Each(func(p kadm.DescribedLogDirPartition) {
+			if strings.HasPrefix(p.Topic, prefix) {
+				n += p.Size
+			}
+		})
+	})
+	return n, nil
+}
+
+// deleteTopics deletes the topics whose names begin with a prefix, and the group.
+func deleteTopics(ctx context.Context, adm *kadm.Client, prefix, group string) error {
+	topics, err := adm.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("listing topics: %w", err)
+	}
+	gone := slices.DeleteFunc(topics.Names(), func(t string) bool { return !strings.HasPrefix(t, prefix) })
+	if len(gone) > 0 {
+		if _, err := adm.DeleteTopics(ctx, gone...); err != nil {
+			return fmt.Errorf("deleting topics: %w", err)
+		}
+	}
+	_, err = adm.DeleteGroups(ctx, group)
+	if err != nil {
+		return fmt.Errorf("deleting group %s: %w", group, err)
+	}
+	return nil
+}
+
+// outcome is what a contender put out: how many transitions, and a digest of every lead's sequence of
+// stages, which does not depend on the order among leads.
+type outcome struct {
+	transitions int
+	digest      string
+}
+
+// readOutcome reads the committed transitions.
+func readOutcome(ctx context.Context, addr, topic string) (outcome, error) {
+	var o outcome
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	if err != nil {
+		return o, fmt.Errorf("reading transitions: %w", err)
+	}
+	defer cl.Close()
+	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
+	if err != nil {
+		return o, fmt.Errorf("reading transitions: %w", err)
+	}
+	left := map[int32]int64{}
+	ends.Each(func(e kadm.ListedOffset) {
+		if e.Offset > 0 {
+			left[e.Partition] = e.Offset
+		}
+	})
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	stages := map[string]string{}
+	for len(left) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return o, fmt.Errorf("reading transitions: %w", err)
+		}
+		var fault error
+		fetches.EachRecord(func(r *kgo.Record) {
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+			if r.Attrs.IsControl() {
+				return
+			}
+			var t struct{ Lead, From, To string }
+			if err := json.Unmarshal(r.Value, &t); err != nil {
+				fault = err
+			}
+			o.transitions++
+			stages[t.Lead] += " " + t.From + ">" + t.To
+		})
+		if fault != nil {
+			return o, fmt.Errorf("reading transitions: %w", fault)
+		}
+	}
+	h := sha256.New()
+	for _, id := range slices.Sorted(maps.Keys(stages)) {
+		fmt.Fprintf(h, "%s%s\n", id, stages[id])
+	}
+	o.digest = hex.EncodeToString(h.Sum(nil)[:6])
+	return o, nil
+}
