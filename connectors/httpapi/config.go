@@ -46,6 +46,8 @@ type Config struct {
 	// StopTimeout is how long Run waits for requests in work when it is told to stop. Default 5 s.
 	StopTimeout time.Duration
 
+	// readTimeout is how long reading a request may take. Default 10 s.
+	readTimeout time.Duration
 	// tailRetry is how long the tail reader waits before it begins again. Default 1 s.
 	tailRetry time.Duration
 }
@@ -69,6 +71,7 @@ func (c Config) withDefaults() Config {
 	setTime(&c.Heartbeat, 15*time.Second)
 	setTime(&c.WriteTimeout, 10*time.Second)
 	setTime(&c.StopTimeout, 5*time.Second)
+	setTime(&c.readTimeout, 10*time.Second)
 	setTime(&c.tailRetry, time.Second)
 	return c
 }

@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -20,21 +20,17 @@ type event struct {
 	kind, lead, stage string
 }
 
+// filterFields are what filters look at, in the order that newEvent takes them.
+var filterFields = lead.NewFields("type", "lead", "to", "stage")
+
 // newEvent reads what filters need. A document that can't be read has no type, so only an unfiltered
 // stream shows it: hiding it would hide that something is wrong.
 func newEvent(r FeedRecord) event {
-	var doc struct {
-		Type  string `json:"type"`
-		Lead  string `json:"lead"`
-		To    string `json:"to"`
-		Stage string `json:"stage"`
-	}
 	e := event{FeedRecord: r}
-	if json.Unmarshal(r.Value, &doc) == nil {
-		e.kind, e.lead, e.stage = doc.Type, doc.Lead, doc.To
-		if e.stage == "" {
-			e.stage = doc.Stage
-		}
+	var v [4]lead.Value
+	if filterFields.Scan(r.Value, v[:]) == nil {
+		// A stage change has the stage that the lead came to, a hand-off the one it is in.
+		e.kind, e.lead, e.stage = v[0].Str(), v[1].Str(), cmp.Or(v[2].Str(), v[3].Str())
 	}
 	return e
 }

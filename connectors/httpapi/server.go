@@ -60,7 +60,7 @@ func Open(cfg Config) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s.handler(routes),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
+		ReadTimeout:       cfg.readTimeout,
 		// Streams set a deadline of their own before every write.
 		WriteTimeout:   30 * time.Second,
 		IdleTimeout:    2 * time.Minute,

@@ -189,9 +189,22 @@ func TestHeartbeatMovesTheID(t *testing.T) {
 	}
 }
 
+// TestStreamOutlivesReadTimeout: the bound on reading a request is none on the stream that answers it.
+func TestStreamOutlivesReadTimeout(t *testing.T) {
+	s, feed := start(t, func(c *Config) { c.readTimeout, c.Heartbeat = 30*time.Millisecond, 10*time.Millisecond })
+	e := subscribe(t, s, "")
+	for range 10 {
+		if _, _, ok := e.block(); !ok {
+			t.Fatalf("stream ended: %q", e.comments)
+		}
+	}
+	feed.stage(0, "ann", "mql", 1)
+	e.mustNext()
+}
+
 // TestSlowClient does not read while far more events come than window and socket buffers hold.
 func TestSlowClient(t *testing.T) {
-	const events, size = 120, 256 << 10
+	const events, size = 64, 256 << 10
 	s, feed := start(t, func(c *Config) { c.WindowEvents, c.WriteTimeout = 4, time.Minute })
 	e := subscribe(t, s, "")
 	pad := strings.Repeat("x", size)
