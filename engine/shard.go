@@ -73,10 +73,11 @@ type part struct {
 	leaderEpoch int32
 }
 
-func (s shardState) clone() shardState {
-	s.parts = slices.Clone(s.parts)
-	s.closed = slices.Clone(s.closed)
-	return s
+func (st *shardState) clone() shardState {
+	c := *st
+	c.parts = slices.Clone(st.parts)
+	c.closed = slices.Clone(st.closed)
+	return c
 }
 
 func (st *shardState) part(tp TopicPartition) int {
@@ -320,7 +321,7 @@ func (s *shard) fire(t *timer) error {
 		s.timers.drop(t)
 		return nil
 	}
-	if e.spec.Due != due && e.spec.Rules == lead.RuleSetID(s.st.rules.ID()) {
+	if e.spec.Due != due && e.spec.Rules == s.st.rules.ID() {
 		s.timers.move(e, e.spec.Due)
 		return nil
 	}
