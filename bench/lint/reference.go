@@ -3,6 +3,7 @@ package lint
 import (
 	"go/ast"
 	"go/parser"
+	"go/token"
 	"maps"
 	"reflect"
 	"regexp"
@@ -11,29 +12,65 @@ import (
 	"strings"
 )
 
-// ReferenceGuide is the guide that lists every configuration key and every metric.
+// ReferenceGuide is the guide that lists every key, exit code and metric.
 const ReferenceGuide = "docs/operations.md"
 
-// row matches a table row of the reference that begins with a name.
-var row = regexp.MustCompile("^\\| `([^`]+)`")
+// row matches a table row of the reference that begins with a name in code or with a number.
+var row = regexp.MustCompile("^\\| (?:`([^`]+)`|([0-9]+)) \\|")
 
-// Reference finds configuration keys that the reference does not list, and those that it lists although
-// they do not exist. A key counts as listed when a row of the section's table begins with it.
+// Reference finds keys and exit codes that the reference does not list, and those that it lists although
+// they do not exist. One counts as listed when a row of its section's table begins with it.
 func Reference(t Tree) []Finding {
-	const section = "## Configuration"
-	exist, listed := configKeys(t), rows(t[ReferenceGuide], section)
 	var out []Finding
-	for _, key := range slices.Sorted(maps.Keys(exist)) {
-		if listed[key] == 0 {
-			out = append(out, Finding{Path: exist[key], Text: key + " is missing in " + ReferenceGuide + ", " + section[3:]})
+	for _, part := range []struct {
+		section string
+		exist   map[string]string // name -> file that defines it
+	}{
+		{"## Configuration", yamlKeys(t, "cmd", "config")},
+		{"## Importing old data", yamlKeys(t, "connectors/importer", "Mapping")},
+		{"## Exit codes", exitCodes(t)},
+	} {
+		listed := rows(t[ReferenceGuide], part.section)
+		for _, name := range slices.Sorted(maps.Keys(part.exist)) {
+			if listed[name] == 0 {
+				out = append(out, Finding{Path: part.exist[name], Text: name + " is missing in " + ReferenceGuide + ", " + part.section[3:]})
+			}
 		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(listed)) {
-		if exist[key] == "" {
-			out = append(out, Finding{ReferenceGuide, listed[key], key + " does not exist"})
+		for _, name := range slices.Sorted(maps.Keys(listed)) {
+			if part.exist[name] == "" {
+				out = append(out, Finding{ReferenceGuide, listed[name], name + " does not exist"})
+			}
 		}
 	}
 	return out
+}
+
+// exitCodes returns the program's exit codes: cmd's constants that are called exit and what it means.
+func exitCodes(t Tree) map[string]string {
+	codes := map[string]string{}
+	for _, p := range t.Paths(".go") {
+		if !within(p, "cmd") || isTest(p) {
+			continue
+		}
+		f, _, err := parse(t, p, parser.SkipObjectResolution)
+		if err != nil {
+			continue // Arrows reports it
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != len(spec.Names) {
+				return true
+			}
+			for i, name := range spec.Names {
+				lit, ok := spec.Values[i].(*ast.BasicLit)
+				if ok && lit.Kind == token.INT && strings.HasPrefix(name.Name, "exit") {
+					codes[lit.Value] = p
+				}
+			}
+			return true
+		})
+	}
+	return codes
 }
 
 // rows returns the names that begin a table row in a section, with their lines.
@@ -46,19 +83,19 @@ func rows(text, section string) map[string]int {
 			inside = strings.TrimSpace(line) == section
 		}
 		if m := row.FindStringSubmatch(line); inside && m != nil {
-			names[m[1]] = n
+			names[m[1]+m[2]] = n
 		}
 	}
 	return names
 }
 
-// configKeys returns the keys of the configuration file, read from the yaml tags of cmd's type config
-// and the types it is made of. Entries of a list are written list[].key, those of a map map.NAME.key.
-func configKeys(t Tree) map[string]string {
+// yamlKeys returns the keys of a YAML file, read from the yaml tags of the type that it is read into, and
+// of the types that one is made of. Entries of a list are written list[].key, those of a map map.NAME.key.
+func yamlKeys(t Tree, dir, root string) map[string]string {
 	structs := map[string]*ast.StructType{}
 	files := map[string]string{}
 	for _, p := range t.Paths(".go") {
-		if !within(p, "cmd") || isTest(p) {
+		if !within(p, dir) || isTest(p) {
 			continue
 		}
 		f, _, err := parse(t, p, parser.SkipObjectResolution)
@@ -90,8 +127,8 @@ func configKeys(t Tree) map[string]string {
 			walk(of, prefix+key+infix+".")
 		}
 	}
-	if structs["config"] != nil {
-		walk("config", "")
+	if structs[root] != nil {
+		walk(root, "")
 	}
 	return keys
 }

@@ -106,6 +106,9 @@ var referenceSamples = []struct{ name, path, code, guide, want string }{
 	{"all keys", "cmd/leadstream/c.go", keyed, "## Configuration\n| `app` | x |\n| `list[].size` |\n| `map.NAME.size` |\n", ""},
 	{"a key is missing", "cmd/leadstream/c.go", keyed, "## Configuration\n| `app` | x |\n| `list[].size` |\n", "map.NAME.size is missing"},
 	{"a key too many", "cmd/leadstream/c.go", "", "## Configuration\n| `app` | x |\n", "app does not exist"},
+	{"a mapping's key", "connectors/importer/c.go", "type Mapping struct { Sort bool `yaml:\"sort\"` }", "## Importing old data\n| `sort` |\n", ""},
+	{"an exit code is missing", "cmd/leadstream/c.go", "const exitOK, exitUsage = 0, 2", "## Exit codes\n| 0 | fine |\n", "2 is missing"},
+	{"an exit code too many", "cmd/leadstream/c.go", "const exitOK = 0", "## Exit codes\n| 0 | fine |\n| 7 | odd |\n", "7 does not exist"},
 	{"a key in another section", "cmd/leadstream/c.go", "", "## Other\n| `app` | x |\n", ""},
 }
 
