@@ -32,9 +32,6 @@ func (s *shard) applyRecord(p *part, r *Record) error {
 // forward sends the event in s.event to the shard of its routing id.
 func (s *shard) forward(to int32, p *part, r *Record) error {
 	s.ep.forwarded++
-	if s.redo != nil {
-		return nil
-	}
 	m := Message{
 		Kind: MessageEvent, Source: p.source.Name, Time: s.event.Time, Topic: p.Topic, Partition: p.Partition,
 		Offset: r.Offset, Timestamp: r.Timestamp, Value: r.Value, Headers: r.Headers,
@@ -42,6 +39,13 @@ func (s *shard) forward(to int32, p *part, r *Record) error {
 	v, err := m.encode()
 	if err != nil {
 		return err
+	}
+	if len(v)+len(s.event.RoutingID) > s.cfg.MaxRecordBytes {
+		s.ep.forwarded--
+		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "too_large", Detail: "with its headers it does not fit the inbox"})
+	}
+	if s.redo != nil {
+		return nil
 	}
 	s.ep.records = append(s.ep.records, OutRecord{Topic: TopicInbox, Partition: to, Key: slices.Clone(s.event.RoutingID), Value: v})
 	return nil
@@ -182,6 +186,9 @@ func (s *shard) emit() {
 	}
 }
 
+// maxDeadHeaders bounds the headers of a record that go with it to the dead-letter topic.
+const maxDeadHeaders = 16 << 10
+
 // deadLetter sends a record that can't be applied to the dead-letter topic, byte for byte.
 func (s *shard) deadLetter(tp TopicPartition, r *Record, cause error) error {
 	var d *DeadLetter
@@ -193,15 +200,24 @@ func (s *shard) deadLetter(tp TopicPartition, r *Record, cause error) error {
 		return nil
 	}
 	key, value := slices.Clone(r.Key), slices.Clone(r.Value)
-	h := make([]Header, 0, len(r.Headers)+6)
-	h = append(h, r.Headers...)
+	h := make([]Header, 0, len(r.Headers)+7)
+	size := 0
+	for _, x := range r.Headers {
+		size += len(x.Key) + len(x.Value) + 16
+	}
+	if size <= maxDeadHeaders {
+		h = append(h, r.Headers...)
+	}
 	add := func(k, v string) { h = append(h, Header{Key: "__streams.errors." + k, Value: []byte(v)}) }
 	add("exception", d.Reason)
 	add("message", d.Detail)
 	add("topic", tp.Topic)
 	add("partition", strconv.Itoa(int(tp.Partition)))
 	add("offset", strconv.FormatInt(r.Offset, 10))
-	if limit := s.cfg.MaxRecordBytes; len(key)+len(value) > limit {
+	if size > maxDeadHeaders {
+		add("headers_dropped", strconv.Itoa(size))
+	}
+	if limit := s.cfg.MaxRecordBytes - min(size, maxDeadHeaders); len(key)+len(value) > limit {
 		add("truncated", strconv.Itoa(len(value)))
 		key = key[:min(len(key), limit/4)]
 		value = value[:min(len(value), limit-len(key))]

@@ -58,7 +58,9 @@ type Config struct {
 	// DirtyLimit is the number of changed, unwritten leads of a shard over which slices grow and
 	// reading pauses. Default 200,000.
 	DirtyLimit int
-	// MaxRecordBytes is the largest record that fits a topic of ours; a larger dead letter is truncated. Default 1 MiB.
+	// MaxRecordBytes is the largest key and value that fit a topic of ours: the largest source record and
+	// room for where it came from. An event that does not fit the inbox is a dead letter, a dead letter that does not
+	// fit is truncated. Default 1 MiB + 32 KiB.
 	MaxRecordBytes int
 	// Workers is how many shards are applied at the same time. Default: GOMAXPROCS.
 	Workers int
@@ -100,7 +102,7 @@ func (c Config) withDefaults() Config {
 	def(&c.SliceBytes, 4<<20)
 	def(&c.CacheBytes, 256<<20)
 	def(&c.DirtyLimit, 200_000)
-	def(&c.MaxRecordBytes, 1<<20)
+	def(&c.MaxRecordBytes, 1<<20+32<<10)
 	def(&c.Workers, runtime.GOMAXPROCS(0))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -154,7 +154,7 @@ func (s *service) openEngine(ctx context.Context, partitions map[string]int32, r
 		CommitInterval: time.Duration(c.Epoch.CommitInterval), CheckpointInterval: time.Duration(c.CheckpointInterval), CutInterval: cut,
 		IdleAfter: time.Duration(c.IdleAfter), WatermarkWait: time.Duration(c.WatermarkWait),
 		MaxEpochRecords: c.Epoch.MaxRecords, MaxEpochTimers: c.Epoch.MaxTimers, MaxEpochOutputs: c.Epoch.MaxOutputs,
-		MaxEpochBytes: int(c.Epoch.MaxBytes), CacheBytes: int64(c.Memory / 2),
+		MaxEpochBytes: int(c.Epoch.MaxBytes), MaxRecordBytes: int(c.kafka().MaxSourceRecord), CacheBytes: int64(c.Memory / 2),
 		Clock: func() int64 { return time.Now().UnixMilli() }, Logger: s.log, Registerer: registry,
 		Inputs: inputs, Group: group, Committer: committer, History: s.cluster.History(), Store: store,
 	})
