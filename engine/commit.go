@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"leadstream/rules"
 )
 
 // work applies what there is and commits what is ready. It is called after everything that happens.
@@ -175,13 +173,7 @@ func (e *Engine) seal(sl *slice) error {
 			ep.add(s)
 		}
 	}
-	return ep.seal(e.writer, e.slots, e.cfg.Logic, func(r *rules.Set) bool {
-		if lp.published[r.Version()] {
-			return false
-		}
-		lp.published[r.Version()] = true
-		return true
-	})
+	return ep.seal(e.writer, e.slots, e.cfg.Logic, e.rulesRecords)
 }
 
 // floors are those of the last epoch: time stands still for one that only carries a slice.
@@ -288,7 +280,9 @@ func (e *Engine) cut(sl *slice, wall int64) {
 	m := lp.marks[id][at]
 	c := cutRequest{
 		journal: Start{TopicPartition{e.cfg.topic(TopicJournal), id}, m.journal},
-		inbox:   Start{TopicPartition{e.cfg.topic(TopicInbox), id}, m.inbox},
+		// One record more than needed stays: the broker inside the process forgets where an emptied
+		// partition ended, and would number it from 0 again after a restart.
+		inbox: Start{TopicPartition{e.cfg.topic(TopicInbox), id}, m.inbox - 1},
 	}
 	select {
 	case e.cuts <- c:

@@ -28,6 +28,12 @@ type Engine struct {
 	ruleSets map[lead.RuleSetID]*rules.Set
 	status   Status
 
+	// active is the rule set that shards are to switch to; fileKnown that the rules topic names this process's files.
+	active    atomic.Pointer[rules.Set]
+	fileKnown atomic.Bool
+	started   bool  // the loop runs; readRules belongs to watchRules
+	rulesNext int64 // where readRules goes on
+
 	// Channels between Run's loop and the goroutines it starts.
 	polled    chan []Fetch
 	pollCmds  chan pollCmd
@@ -62,6 +68,8 @@ func New(cfg Config) (*Engine, error) {
 		followed: make(chan followed, 256), restored: make(chan restoration),
 		cuts: make(chan cutRequest, 1), failed: make(chan error, 8),
 	}
+	e.active.Store(cfg.Rules)
+	e.rulesNext = StartOfPartition
 	for i := range cfg.Sources {
 		e.sources[cfg.Sources[i].Topic] = &cfg.Sources[i]
 	}
@@ -79,7 +87,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	// Stop order: the loop first, which decides epochs and empties the store's queue; then the poller
 	// and the followers, by cancel; then the committer and the storer, by closing their channels.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	if err := e.readRules(ctx); err != nil {
+		return err
+	}
+	e.started = true
 	var readers, writers sync.WaitGroup
+	readers.Go(func() { e.watchRules(work) })
 	readers.Go(func() { e.pollLoop(work) })
 	readers.Go(func() { e.follow(work) })
 	readers.Go(func() { e.cutLoop(work) })

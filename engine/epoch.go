@@ -38,7 +38,7 @@ func (ep *epoch) hasOutputs() bool {
 
 // seal closes the epoch for changes: the shards may begin the next one. Their states become those that
 // a commit publishes.
-func (ep *epoch) seal(writer string, slots int, logic string, unpublished func(*rules.Set) bool) error {
+func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rules.Set) []OutRecord) error {
 	slices.SortFunc(ep.shards, func(a, b *shard) int { return int(a.id) - int(b.id) })
 	for _, s := range ep.shards {
 		ep.parts = append(ep.parts, s.ep)
@@ -53,9 +53,7 @@ func (ep *epoch) seal(writer string, slots int, logic string, unpublished func(*
 	}
 	for i := range ep.shards {
 		ep.tx.Records = append(ep.tx.Records, ep.parts[i].records...)
-		if r := ep.ends[i].rules; unpublished(r) {
-			ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicRules, Key: []byte(r.Version()), Value: r.Source()})
-		}
+		ep.tx.Records = append(ep.tx.Records, publish(ep.ends[i].rules)...)
 		for _, p := range ep.ends[i].parts {
 			if p.next >= 0 {
 				ep.tx.Offsets = append(ep.tx.Offsets, Position{p.TopicPartition, p.next, p.leaderEpoch})

@@ -44,6 +44,7 @@ type metrics struct {
 	epochSeconds, commitSeconds, restoreSeconds   prometheus.Histogram
 	shards                                        *prometheus.GaugeVec
 	skewed                                        prometheus.Gauge
+	refused                                       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -82,6 +83,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		commitSeconds:   seconds("commit_seconds", "Time from the end of an epoch to its commit."),
 		restoreSeconds:  seconds("restore_seconds", "Time to restore a shard."),
 		shards:          prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leadstream_engine_shards", Help: "Shards of this process, by state."}, []string{"state"}),
+		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
 		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
 	}
 	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff} {
@@ -99,7 +101,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg != nil {
 		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
-			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed)
+			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused)
 	}
 	return m
 }

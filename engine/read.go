@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"sort"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -99,7 +98,7 @@ func (e *Engine) Status() Status {
 
 // updateStatus is called by the loop, which owns what it reads.
 func (e *Engine) updateStatus(wall int64) {
-	st := Status{Instance: e.writer, RuleSet: e.cfg.Rules.Version(), Owned: len(e.loop.owned), Restoring: len(e.loop.restoring)}
+	st := Status{Instance: e.writer, RuleSet: e.active.Load().Version(), Owned: len(e.loop.owned), Restoring: len(e.loop.restoring)}
 	for _, id := range e.liveIDs() {
 		st.Shards = append(st.Shards, e.shardStatus(e.live[id], wall))
 	}
@@ -133,44 +132,6 @@ func (e *Engine) shardStatus(s *shard, wall int64) ShardStatus {
 		x.Partitions = append(x.Partitions, ps)
 	}
 	return x
-}
-
-// ruleSet returns a rule set by id: the active one, or one from the rules topic.
-func (e *Engine) ruleSet(id lead.RuleSetID) (*rules.Set, error) {
-	e.mu.RLock()
-	set := e.ruleSets[id]
-	e.mu.RUnlock()
-	if set != nil {
-		return set, nil
-	}
-	var names []string
-	tp := TopicPartition{e.cfg.topic(TopicRules), 0}
-	err := e.cfg.History.Read(context.Background(), tp, StartOfPartition, CommittedEnd, func(r *Record) error {
-		if r.Value == nil {
-			return nil
-		}
-		x, err := rules.ParseSource(r.Value)
-		if err != nil {
-			// Another version of this program wrote it; it matters only if it is the one that is asked for.
-			e.log.Warn("a stored rule set can't be read by this version", "version", string(r.Key), "reason", err)
-			return nil
-		}
-		names = append(names, x.Version())
-		e.mu.Lock()
-		e.ruleSets[x.ID()] = x
-		e.mu.Unlock()
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the rules topic: %w", err)
-	}
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if set = e.ruleSets[id]; set == nil {
-		sort.Strings(names)
-		return nil, fmt.Errorf("rule set %016x is not in topic %s, which has %v: %w", uint64(id), tp.Topic, names, ErrDisagree)
-	}
-	return set, nil
 }
 
 // shardCollector exports gauges of each shard from the last status.

@@ -17,12 +17,12 @@ const redoChunk = 50_000
 func (e *Engine) newShard(id int32) *shard {
 	s := &shard{
 		id: id, cfg: &e.cfg, sources: e.sources, decoders: make(map[string]Decoder, len(e.sources)),
-		cache: newCache(), timers: newTimers(), live: make(map[TopicPartition]*liveness), ruleSet: e.ruleSet,
+		cache: newCache(), timers: newTimers(), live: make(map[TopicPartition]*liveness), ruleSet: e.ruleSet, active: &e.active,
 	}
 	for topic, src := range e.sources {
 		s.decoders[topic] = src.NewDecoder()
 	}
-	s.st = shardState{tick: noTime, cap: lead.Never, wall: noTime, rules: e.cfg.Rules}
+	s.st = shardState{tick: noTime, cap: lead.Never, wall: noTime, rules: e.active.Load()}
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"sort"
+	"sync/atomic"
 
 	"leadstream/rules"
 	"leadstream/state/lead"
@@ -26,6 +27,7 @@ type shard struct {
 	ev      *rules.Evaluator
 	evRules *rules.Set // whose evaluator ev is
 	ruleSet func(lead.RuleSetID) (*rules.Set, error)
+	active  *atomic.Pointer[rules.Set] // what to switch to
 	event   lead.Event
 	outs    []lead.Output
 

@@ -18,15 +18,16 @@ const sweepLeads = 2000
 
 // wantsSwitch says whether the next epoch begins with a rule switch.
 func (s *shard) wantsSwitch() bool {
-	return s.redo == nil && s.st.oldRules == nil && s.st.rules.ID() != s.cfg.Rules.ID()
+	return s.redo == nil && s.st.oldRules == nil && s.st.rules.ID() != s.active.Load().ID()
 }
 
 // switchRules begins a rule switch, at the shard's tick.
 func (s *shard) switchRules() {
-	if !s.wantsSwitch() {
+	now := s.active.Load() // another goroutine may change it
+	if s.redo != nil || s.st.oldRules != nil || s.st.rules.ID() == now.ID() {
 		return
 	}
-	s.st.oldRules, s.st.rules = s.st.rules, s.cfg.Rules
+	s.st.oldRules, s.st.rules = s.st.rules, now
 	s.st.switchTick, s.st.sweptTo = s.st.tick, ""
 }
 

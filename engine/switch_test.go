@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"leadstream/engine"
+	"leadstream/rules"
 	"leadstream/state/lead"
 )
 
@@ -55,6 +56,76 @@ func TestRuleSwitch(t *testing.T) {
 			p.stop(t)
 			r.checkSwitched(old.ID())
 		})
+	}
+}
+
+// TestApplyRules puts a rule set in force while the engine runs: it stays so after a restart with the same
+// files, one that can't be read is refused, and other files at a start win.
+func TestApplyRules(t *testing.T) {
+	r := newRig(t, 2)
+	r.produce(1, 50, 300)
+	dir := t.TempDir()
+	p := r.start("a", dir, nil)
+	r.settle(p)
+	applied := mustRules(t, strings.Replace(testRules, ">= 10'", ">= 2'", 1))
+	r.apply(applied)
+	r.awaitRules(p, applied.Version())
+	p.stop(t)
+
+	p = r.start("a", dir, nil)
+	r.awaitRules(p, applied.Version())
+	r.log.Append(engine.TopicName("app", engine.TopicRules), 0, []byte(engine.ActiveRules()), []byte(`{"version":"0123456789abcdef","file":"x"}`), base)
+	time.Sleep(1200 * time.Millisecond) // it is looked at once a second
+	r.produce(2, 50, 50)
+	r.settle(p)
+	r.awaitRules(p, applied.Version())
+	p.stop(t)
+
+	r.apply(applied)
+	r.set = mustRules(t, strings.Replace(testRules, ">= 10'", ">= 7'", 1))
+	p = r.start("a", dir, nil)
+	r.awaitRules(p, r.set.Version())
+	p.stop(t)
+}
+
+func (r *rig) apply(set *rules.Set) {
+	r.t.Helper()
+	var present []byte
+	topic := engine.TopicName("app", engine.TopicRules)
+	for _, rec := range r.log.Records(engine.TopicPartition{Topic: topic}) {
+		if string(rec.Key) == engine.ActiveRules() {
+			present = rec.Value
+		}
+	}
+	recs, err := engine.ApplyRules(set, present)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, o := range recs {
+		r.log.Append(topic, 0, o.Key, o.Value, base)
+	}
+}
+
+// awaitRules waits until all shards' journals end under a rule set.
+func (r *rig) awaitRules(p *process, version string) {
+	r.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		st := p.engine.Status()
+		ok := st.RuleSet == version && st.Ready()
+		for s := range r.shards {
+			recs := r.log.Records(engine.TopicPartition{Topic: engine.TopicName("app", engine.TopicJournal), Partition: s})
+			j, err := engine.DecodeJournal(recs[len(recs)-1].Value)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			ok = ok && fmt.Sprintf("%016x", j.Rules) == version && (j.OldRules == 0 || j.SweepDone)
+		}
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("rule set %s is not in force: %+v", version, st.RuleSet)
+		}
 	}
 }
 

@@ -36,19 +36,17 @@ probably meant otherwise is reported as a warning. Exit code 3 says that there a
 			return err
 		},
 	})
+	cmd.AddCommand(p.rulesApplyCommand())
 	return cmd
 }
 
-// loadRules reads rule files as one rule set. Warnings go to warn. Every error is an errConfig.
+// loadRules reads rule files, and those that they include, as one rule set. Warnings go to warn. Every error is an errConfig.
 func loadRules(names []string, warn io.Writer) (*rules.Set, error) {
-	var files []rules.File
-	var unread []error
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		unread = append(unread, err)
-		files = append(files, rules.File{Name: name, Src: text})
+	files, err := rules.Expand(os.ReadFile, names...)
+	if ps, ok := errors.AsType[*rules.Problems](err); ok {
+		return nil, fmt.Errorf("%w\n%w", errConfig, ps)
 	}
-	if err := errors.Join(unread...); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: reading rules: %w", errConfig, err)
 	}
 	set, err := rules.Parse(files...)
