@@ -75,6 +75,8 @@ type loader struct {
 	signalNodes, stageNodes []ynode
 	// stageRefs are checked when all stages are known.
 	stageRefs []func()
+	// places are where names were declared first: see firstPlace.
+	places map[string]ynode
 }
 
 func (ld *loader) load(tops []ynode) {
@@ -93,7 +95,8 @@ func (ld *loader) load(tops []ynode) {
 			ld.unsupported("merge_rank", "merge_rank"), ld.unsupported("matrix", "matrix"), ld.unsupported("tags", "tags"),
 			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"), ld.unsupported("identity", "identity"),
 			ld.unsupported("consent", "consent"), ld.unsupported("caps", "caps"), ld.unsupported("timezone", "timezone"),
-			ld.unsupported("bursts", "bursts"), ld.unsupported("retention", "retention"), ld.unsupported("include", "include"),
+			ld.unsupported("bursts", "bursts"), ld.unsupported("retention", "retention"),
+			field{key: includeKey, read: ld.readInclude},
 		)
 	}
 	if len(tops) == 0 {
@@ -202,7 +205,7 @@ func (ld *loader) setDuration(v ynode, what string, least int64, to *int64) {
 // declare notes a name of a kind; double names are reported.
 func (ld *loader) declare(n ynode, kind, name string, at map[string]int, slot, most int) bool {
 	if _, twice := at[name]; twice {
-		ld.errorf(n, "%s %q is there twice", kind, name)
+		ld.errorf(n, "%s %q is there twice%s", kind, name, ld.firstPlace(kind, name))
 		return false
 	}
 	if slot >= most {
@@ -212,6 +215,7 @@ func (ld *loader) declare(n ynode, kind, name string, at map[string]int, slot, m
 		return false
 	}
 	at[name] = slot
+	ld.notePlace(kind, name, n)
 	return true
 }
 
@@ -268,7 +272,7 @@ func (ld *loader) readDefines(n ynode) {
 			ld.errorf(key, "a definition can't be called %s, which expressions know already", name)
 			return
 		case ld.defines[name] != nil:
-			ld.errorf(key, "definition %q is there twice", name)
+			ld.errorf(key, "definition %q is there twice%s", name, ld.firstPlace("definition", name))
 			return
 		case len(ld.defines) >= maxDefines:
 			ld.errorf(key, "more than %d definitions", maxDefines)
@@ -277,6 +281,7 @@ func (ld *loader) readDefines(n ynode) {
 		if t, ok := ld.expression(v, "define."+name, inDefine); ok {
 			ld.defines[name] = &define{name: name, text: t}
 			ld.defineNames = append(ld.defineNames, name)
+			ld.notePlace("definition", name, key)
 		}
 	})
 }

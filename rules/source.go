@@ -48,7 +48,7 @@ func ParseSource(src []byte) (*Set, error) {
 		if !ok {
 			return nil, fmt.Errorf("reading a published rule set: %w", ErrSource)
 		}
-		files = append(files, File{Name: fmt.Sprintf("file %d", len(files)+1), Src: text})
+		files = append(files, File{Name: fmt.Sprintf("file %d", len(files)+1), Src: text, expanded: true})
 	}
 	return Parse(files...)
 }

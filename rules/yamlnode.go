@@ -20,6 +20,8 @@ type File struct {
 	Name string
 	// Src is its YAML text.
 	Src []byte
+	// expanded says that what it includes was read, too: see Expand.
+	expanded bool
 }
 
 // ynode is a YAML node that knows its file.
@@ -29,8 +31,9 @@ type ynode struct {
 }
 
 type sourceFile struct {
-	name  string
-	lines []string
+	name     string
+	lines    []string
+	expanded bool
 }
 
 // child follows an alias, so that everything behind it is read as if it stood there.
@@ -74,7 +77,7 @@ var yamlErrorLine = regexp.MustCompile(`line (\d+)`)
 
 // readYAML returns a file's top node. ok is false after an error, and for an empty file.
 func (c *collector) readYAML(file File) (ynode, bool) {
-	f := &sourceFile{name: file.Name, lines: strings.Split(string(file.Src), "\n")}
+	f := &sourceFile{name: file.Name, lines: strings.Split(string(file.Src), "\n"), expanded: file.expanded}
 	root := ynode{&yaml.Node{}, f}
 	if !utf8.Valid(file.Src) {
 		c.add(Problem{File: f.name, Message: "the file is not UTF-8"})
