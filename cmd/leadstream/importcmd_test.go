@@ -205,7 +205,7 @@ func TestImportCloses(t *testing.T) {
 		broker.Addresses()[0]), "r.yaml", testRules)
 	mapping, good, bad := importFiles(t)
 	_, errOut, code := command(t, "import", "-m", mapping, "-c", config, "--source", "old", "--close", bad)
-	if code != exitIncomplete || !strings.Contains(errOut, "leadstream source close old --config") {
+	if code != exitIncomplete || !strings.Contains(errOut, "leadstream source close old --config") || !strings.Contains(errOut, "has 2 partitions, which is no multiple") {
 		t.Errorf("with bad lines: %d, %s", code, errOut)
 	}
 	if _, errOut, code := command(t, "import", "-m", mapping, "-c", config, "--source", "old", "--close", good); code != exitOK {

@@ -27,7 +27,8 @@ type topicSink struct {
 	cluster  *kafka.Cluster
 	producer *kafka.Producer
 	topic    string
-	shards   int
+	// partitions are the topic's, shards the application's where it is configured.
+	partitions, shards int
 	// keepTime says that records may carry the times of their events. Where the topic deletes by time, they
 	// carry the time of writing: with times of years ago they would be gone before they are read.
 	keepTime bool
@@ -59,7 +60,15 @@ func openSource(ctx context.Context, p *program, f *importFlags) (eventSink, err
 		return nil, err
 	}
 	s := &topicSink{cluster: cluster, topic: source.Topic, shards: c.Shards}
-	return s, s.open(ctx)
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	if s.partitions%c.Shards != 0 {
+		fmt.Fprintf(p.err, "warning: topic %q has %d partitions, which is no multiple of the %d shards: events are handed on between "+
+			"shards, and time can run ahead of those on their way; for old data create the topic with %[3]d partitions, or a multiple\n",
+			source.Topic, s.partitions, c.Shards)
+	}
+	return s, nil
 }
 
 // openTopic opens any topic.
@@ -69,14 +78,17 @@ func openTopic(ctx context.Context, brokers []string, topic string) (eventSink, 
 		return nil, err
 	}
 	s := &topicSink{cluster: cluster, topic: topic}
-	return s, s.open(ctx)
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // open finishes what begins with a cluster and a topic; when it fails nothing is left open.
 func (s *topicSink) open(ctx context.Context) error {
 	found, err := s.cluster.SourceTopic(ctx, s.topic)
 	if err == nil {
-		s.keepTime = found.KeepsAll
+		s.keepTime, s.partitions = found.KeepsAll, int(found.Partitions)
 		s.producer, err = s.cluster.Producer()
 	}
 	if err != nil {
