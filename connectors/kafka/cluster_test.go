@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -276,6 +277,27 @@ func TestEmbeddedKeepsItsData(t *testing.T) {
 			}
 		}()
 	}
+}
+
+// Everything runs on a virtual network in virtual time, as simulations need.
+func TestEmbeddedInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network kfake.VirtualNetwork
+		b, err := StartEmbedded(Embedded{Listen: network.Listen, Topics: map[string]int32{"source": 1}})
+		must(t, err)
+		defer b.Close()
+		c, err := Open(t.Context(), Config{Brokers: b.Addresses(), App: "app", Instance: "a", Shards: 2, Slots: 2, Dial: network.DialContext})
+		must(t, err)
+		defer c.Close()
+		f, end := commitOn(t, b, c)
+		defer end()
+		must(t, f.commit("a"))
+		time.Sleep(time.Hour)
+		must(t, f.commit("b"))
+		if got := f.journal(); got != "ab" {
+			t.Errorf("the journal has %q", got)
+		}
+	})
 }
 
 func TestEmbeddedPortInUse(t *testing.T) {

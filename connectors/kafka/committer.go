@@ -68,7 +68,7 @@ func (w *Committer) heal(ctx context.Context) error {
 // Writer implements engine.Committer.
 func (w *Committer) Writer() (string, int) { return w.c.cfg.Instance, w.c.cfg.Slots }
 
-// Commit implements engine.Committer. It takes at most about twice Config.TransactionTimeout.
+// Commit implements engine.Committer. It takes at most some three times Config.TransactionTimeout.
 func (w *Committer) Commit(ctx context.Context, t *engine.Transaction) error {
 	if t.Fence.Member == "" || t.Fence.Generation < 0 {
 		// A broker accepts offsets from outside the group, whoever owns the partitions.
@@ -147,6 +147,8 @@ func (w *Committer) end(ctx context.Context, s *slot, t *engine.Transaction) err
 	// Taking the id over now ends the transaction if it is still open, so that reading what was committed
 	// does not wait for its time-out. If it fails it is tried again before the next commit.
 	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.c.cfg.TransactionTimeout/4)
+		defer cancel()
 		if err := s.init(ctx); err != nil {
 			w.c.log.Warn("transactional id could not be taken over yet", "slot", s.id, "error", err)
 		}

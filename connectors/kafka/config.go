@@ -137,7 +137,7 @@ func (c Config) Validate() error {
 	}
 	for _, b := range c.Brokers {
 		host, port, err := net.SplitHostPort(b)
-		if n, e := strconv.Atoi(port); err != nil || host == "" || e != nil || n < 1 || n > 65535 {
+		if n, e := strconv.Atoi(port); err != nil || host == "" || e != nil || n < 0 || n > 65535 || n == 0 && c.Dial == nil {
 			bad("brokers: %q is not host:port", b)
 		}
 	}

@@ -59,11 +59,13 @@ func (h *History) committed(ctx context.Context, parts []engine.TopicPartition, 
 	if err != nil {
 		return err
 	}
-	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return err
 	}
 	for _, g := range resp.Groups {
-		if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
+		if err := kerr.ErrorForCode(g.ErrorCode); errors.Is(err, kerr.GroupIDNotFound) {
+			continue // nothing was ever committed, and nobody has joined yet
+		} else if err != nil {
 			return err
 		}
 		for _, t := range g.Topics {

@@ -75,7 +75,7 @@ func TestWhatCommitSaysIsTrueEmbedded(t *testing.T) {
 }
 
 func TestWhatCommitSaysIsTrueRealBroker(t *testing.T) {
-	whatCommitSaysIsTrue(t, []string{broker.Shared(t).Addr()}, 80)
+	whatCommitSaysIsTrue(t, []string{broker.Shared(t).Addr()}, 40)
 }
 
 // whatCommitSaysIsTrue commits numbered transactions over breaking connections, and then compares what was
