@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -172,7 +173,7 @@ func (d *demo) config(dir string) (*config, error) {
 	// Leads that have no event at the sample's end soon follow the wall clock.
 	c.IdleAfter = duration(time.Second)
 	c.HTTP.Listen = freeAddress(d.flags.listen)
-	c.Embedded = embeddedConfig{Enabled: true}
+	c.Embedded.Enabled, c.Embedded.Port = true, 0
 	source := defaultSource()
 	source.Name, source.Topic, source.History = "sample", demoTopic, true
 	c.Sources = []sourceConfig{source}
@@ -182,7 +183,15 @@ func (d *demo) config(dir string) (*config, error) {
 	if d.flags.keep == "" {
 		return &c, nil
 	}
-	c.Embedded.DataDir, c.Embedded.Port = filepath.Join(dir, "broker"), 9092
+	// The port is the same when it is run again, so that producers find it.
+	_, port, err := net.SplitHostPort(freeAddress("127.0.0.1:9092"))
+	if err != nil {
+		return nil, err
+	}
+	c.Embedded.DataDir = filepath.Join(dir, "broker")
+	if c.Embedded.Port, err = strconv.Atoi(port); err != nil {
+		return nil, err
+	}
 	file, err := os.Create(filepath.Join(dir, "leadstream.yaml"))
 	if err != nil {
 		return nil, err
@@ -190,7 +199,8 @@ func (d *demo) config(dir string) (*config, error) {
 	return &c, errors.Join(printConfig(file, &c), file.Close())
 }
 
-// freeAddress returns address, or a free port of its host where it is taken.
+// freeAddress returns address, or one with a free port of the same host where it is taken. Somebody else may
+// take that one before it is used; then start says so.
 func freeAddress(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "0" {
@@ -198,10 +208,12 @@ func freeAddress(address string) string {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return net.JoinHostPort(host, "0")
+		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+			return address
+		}
 	}
-	l.Close()
-	return address
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func (d *demo) greet() {

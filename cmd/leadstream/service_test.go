@@ -263,6 +263,33 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// TestDemoGoesOn: what the demo keeps is run on with, after journal and inbox have been cut.
+func TestDemoGoesOn(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := filepath.Join(t.TempDir(), "kept")
+	if _, errOut, code := command(t, "demo", "--speed", "max", "--once", "--listen", "127.0.0.1:0", "--keep", dir); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	if _, errOut, code := command(t, "demo", "--keep", dir); code != exitUsage || !strings.Contains(errOut, "not empty") {
+		t.Errorf("demo in what was kept: exit code %d: %s", code, errOut)
+	}
+	c, err := loadConfig(filepath.Join(dir, "leadstream.yaml"), testSystem(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Embedded.Port, c.HTTP.Listen = 0, "127.0.0.1:0"
+	s, err := start(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &running{service: s, t: t, cancel: cancel, done: make(chan error, 1)}
+	go func() { r.done <- s.run(ctx) }()
+	r.get("/readyz", http.StatusOK)
+	r.get("/v1/leads/u-100208", http.StatusOK)
+	r.stop()
+}
+
 // TestDemoStops: a signal in the middle of the sample ends the demo in order.
 func TestDemoStops(t *testing.T) {
 	defer goleak.VerifyNone(t)
