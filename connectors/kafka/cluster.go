@@ -84,7 +84,7 @@ func (c *Cluster) buildBase() error {
 		// After a leader moves, a client learns where to no sooner than this.
 		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.RetryBackoffFn(retryBackoff),
-		kgo.WithLogger(clientLogger{c.log}),
+		kgo.WithLogger(&clientLogger{log: c.log}),
 		kgo.DisableClientMetrics(),
 	}
 	tlsConfig, err := c.cfg.TLS.config()
@@ -211,27 +211,3 @@ func (c *Cluster) TopicName(t engine.Topic) string { return c.cfg.TopicName(t) }
 
 // Close releases what the parts share.
 func (c *Cluster) Close() { c.admin.Close() }
-
-// clientLogger passes the client library's warnings and errors on, and the rest when debugging. The
-// library logs addresses, topics, offsets and errors, never keys or values.
-type clientLogger struct{ log *slog.Logger }
-
-// Level implements kgo.Logger.
-func (l clientLogger) Level() kgo.LogLevel {
-	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		return kgo.LogLevelInfo
-	}
-	return kgo.LogLevelWarn
-}
-
-// Log implements kgo.Logger.
-func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	to := slog.LevelDebug
-	switch level {
-	case kgo.LogLevelError:
-		to = slog.LevelError
-	case kgo.LogLevelWarn:
-		to = slog.LevelWarn
-	}
-	l.log.Log(context.Background(), to, "kafka client: "+msg, keyvals...)
-}
