@@ -305,6 +305,25 @@ func (e *Engine) follow(ctx context.Context) {
 	}
 }
 
+// rulesEvery is how often a process looks for a rule set that was applied.
+const rulesEvery = time.Second
+
+// watchRules keeps the active rule set up to date until ctx ends.
+func (e *Engine) watchRules(ctx context.Context) {
+	tick := time.NewTicker(rulesEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := e.readRules(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("looking for a new rule set", "error", err)
+		}
+	}
+}
+
 // cutRequest asks for journal and inbox of a shard to be deleted before offsets that redo will not need.
 type cutRequest struct {
 	journal, inbox Start

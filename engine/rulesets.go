@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
-	"time"
 
 	"leadstream/rules"
 	"leadstream/state/lead"
@@ -51,25 +50,6 @@ func (a activeRecord) record() OutRecord {
 
 func ruleSetRecord(set *rules.Set) OutRecord {
 	return OutRecord{Topic: TopicRules, Key: []byte(set.Version()), Value: set.Source()}
-}
-
-// rulesEvery is how often a process looks for a rule set that was applied.
-const rulesEvery = time.Second
-
-// watchRules keeps the active rule set up to date until ctx ends.
-func (e *Engine) watchRules(ctx context.Context) {
-	tick := time.NewTicker(rulesEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := e.readRules(ctx); err != nil && ctx.Err() == nil {
-			e.log.Warn("looking for a new rule set", "error", err)
-		}
-	}
 }
 
 // readRules reads what is new in the rules topic and follows it. Only one goroutine at a time calls it.

@@ -57,7 +57,6 @@ var timed = map[string]string{
 	"engine/commit.go":   "measures epochs, and waits between attempts",
 	"engine/engine.go":   "measures commits",
 	"engine/loop.go":     "wakes the engine when there is nothing to read",
-	"engine/rulesets.go": "looks for a new rule set now and then; it is in force at a recorded tick",
 }
 
 // clocks are the functions of package time that know what time it is.
