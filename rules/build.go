@@ -89,6 +89,8 @@ func (b *builder) call(e ast.Expr, c ast.CallExpr) node {
 		s, _ := stringLiteral(args[0])
 		b.deps.signalNow = true
 		return &signalNode{b.ld.signalAt[s]}
+	case "then", "without":
+		return b.pair(c)
 	case "startsWith", "endsWith", "contains", "matches":
 		return b.textFunction(c, textFunctions[name])
 	}
@@ -126,13 +128,11 @@ func (b *builder) comparison(e ast.Expr, op cmpOp, left, right ast.Expr) node {
 	if n := b.nameComparison(op, left, []ast.Expr{right}); n != nil || b.bad {
 		return n
 	}
-	if n := b.textComparison(op, left, []ast.Expr{right}); n != nil {
+	if n := b.windowComparison(op, left, right); n != nil || b.bad {
 		return n
 	}
-	if term := b.countTerm(left); term != nil {
-		if c, ok := constantNumber(right); ok {
-			return &numCompare{term, op, c}
-		}
+	if n := b.textComparison(op, left, []ast.Expr{right}); n != nil {
+		return n
 	}
 	if name, ok := qualified(left); ok {
 		if c, isNum := constantNumber(right); isNum && name == "lead.events" {
@@ -192,20 +192,25 @@ func (b *builder) membership(left, right ast.Expr) node {
 // nameComparison builds comparisons of stage and grade.X with names, which must exist.
 func (b *builder) nameComparison(op cmpOp, left ast.Expr, right []ast.Expr) node {
 	name, ok := qualified(left)
-	score, graded := -1, false
-	if ok && len(name) > 6 && name[:6] == "grade." {
-		score, graded = b.ld.scoreAt[name[6:]], true
-	}
-	if !ok || !graded && name != "stage" {
+	root := rootOf(name)
+	if !ok || root != "grade" && root != "matrix" && name != "stage" {
 		return nil
 	}
 	if op != opEQ && op != opNE {
 		b.errorf(left, "%s can only be compared with == and !=, or with in [...]", name)
 		return nil
 	}
-	known := b.ld.stageNames
-	if graded {
-		known = b.ld.set.scores[score].gradeNames
+	var known []string
+	slot := 0
+	switch root {
+	case "grade":
+		slot = b.ld.scoreAt[name[6:]]
+		known = b.ld.set.scores[slot].gradeNames
+	case "matrix":
+		slot = slices.Index(b.ld.matrixNames, name[7:])
+		known = b.ld.set.matrices[slot].cells
+	default:
+		known = b.ld.stageNames
 	}
 	in := make([]bool, len(known))
 	for _, x := range right {
@@ -225,12 +230,16 @@ func (b *builder) nameComparison(op cmpOp, left ast.Expr, right []ast.Expr) node
 			in[i] = !in[i]
 		}
 	}
-	if !graded {
-		b.deps.stage = true
-		return &stageNode{in}
+	switch root {
+	case "grade":
+		b.readsScore(slot)
+		return &gradeNode{slot, in}
+	case "matrix":
+		b.readsMatrix(slot)
+		return &matrixNode{slot, in}
 	}
-	b.readsScore(score)
-	return &gradeNode{score, in}
+	b.deps.stage = true
+	return &stageNode{in}
 }
 
 // textComparison builds comparisons of declared text fields with string constants.

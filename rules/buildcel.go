@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 )
 
 // celExpr is what is left to CEL of an expression. Terms are its parts that depend on time or that only
@@ -18,11 +20,14 @@ type celExpr struct {
 	event bool // it reads the event
 }
 
-// term is one such part: a condition, a number, or a grade.
+// term is one such part: a condition, a number, a field of an event long past, a matrix's cell, or a grade.
 type term struct {
-	cond  node
-	num   numTerm
-	grade int // score slot when cond and num are nil
+	cond   node
+	num    numTerm
+	whole  bool // num is a whole number for CEL
+	field  *fieldTerm
+	matrix int // -1 for none
+	grade  int // score slot when it is nothing else
 }
 
 // celNode is a condition left to CEL.
@@ -127,7 +132,13 @@ func (t *termTaker) ident(e ast.Expr) {
 	case strings.HasPrefix(name, "grade."):
 		slot := t.b.ld.scoreAt[name[6:]]
 		t.b.readsScore(slot)
-		t.replace(e, term{grade: slot}, types.StringType)
+		t.replace(e, term{grade: slot, matrix: -1}, types.StringType)
+	case strings.HasPrefix(name, "matrix."):
+		slot := slices.Index(t.b.ld.matrixNames, name[7:])
+		t.b.readsMatrix(slot)
+		t.replace(e, term{matrix: slot}, types.StringType)
+	case strings.HasPrefix(name, "local."):
+		t.replace(e, term{num: t.b.localTerm(name), whole: true}, types.IntType)
 	case scoreName(e) != "" && t.values:
 		t.b.readsScore(t.b.ld.scoreAt[scoreName(e)])
 	case scoreName(e) != "":
@@ -152,10 +163,14 @@ func (t *termTaker) call(e ast.Expr, top bool) {
 		s, _ := stringLiteral(args[0])
 		t.replace(e, term{cond: &signalNode{t.b.ld.signalAt[s]}}, types.BoolType)
 		return
-	case name == "count":
-		if n := t.b.countTerm(e); n != nil {
-			t.replace(e, term{num: n}, types.DoubleType)
-		}
+	case name == "then", name == "without":
+		t.replace(e, term{cond: t.b.pair(c)}, types.BoolType)
+		return
+	case name == "count", name == "sum", name == "distinct":
+		t.replace(e, term{num: t.b.windowTerm(c)}, types.DoubleType)
+		return
+	case name == "first", name == "last":
+		t.replace(e, term{field: t.b.fieldTerm(c)}, types.DynType)
 		return
 	case isAge(e):
 		t.b.errorf(e, `%s may only be compared with a constant duration, like %s >= duration("5d")`, describe(e), describe(e))
@@ -164,6 +179,12 @@ func (t *termTaker) call(e ast.Expr, top bool) {
 		if s, ok := stringLiteral(args[0]); ok {
 			t.b.readsTrait(path{rootTraits, []string{s}})
 		}
+	case tagName(e) != "" && t.values:
+		t.replace(e, term{num: tagTerm{tagName(e)}}, types.DoubleType)
+		return
+	case tagName(e) != "":
+		t.b.errorf(e, "%s depends on time, so it may only be compared with a constant, as in %s >= 0.5; when it changes could not be told otherwise", describe(e), describe(e))
+		return
 	case name == operators.Index:
 		t.b.path(e)
 	}
@@ -220,17 +241,21 @@ func (ld *loader) compileNumber(t text, rule int) *number {
 	return &number{cel: &x, rule: rule, deps: b.deps}
 }
 
-// number evaluates points. ok is false, and counted, where there is an error or no finite number.
-func (x *scope) number(n *number) (v float64, ok bool) {
+// number evaluates points. ok is false, and counted, where there is an error or no finite number; v is 0 then.
+// until is when it may change with time alone.
+func (x *scope) number(n *number) (v float64, until int64, ok bool) {
+	until = never
 	switch {
 	case n.isConst:
-		return n.value, true
+		return n.value, never, true
 	case n.member != nil:
 		if m, there := n.member.value(x); there {
 			v, ok = m.Float()
 		}
 	default:
-		switch r, _ := x.run(n.cel); r := r.(type) {
+		var r ref.Val
+		r, until = x.run(n.cel)
+		switch r := r.(type) {
 		case types.Double:
 			v, ok = float64(r), isFinite(float64(r))
 		case types.Int:
@@ -239,6 +264,7 @@ func (x *scope) number(n *number) (v float64, ok bool) {
 	}
 	if !ok {
 		x.failed(n.rule)
+		v = 0
 	}
-	return v, ok
+	return v, until, ok
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"cel.dev/cel-go/common/ast"
@@ -32,9 +33,22 @@ func isTimed(e ast.Expr) bool {
 	case ast.IdentKind:
 		return scoreName(e) != ""
 	case ast.CallKind:
-		return isAge(e)
+		return isAge(e) || tagName(e) != ""
 	}
 	return false
+}
+
+// tagName returns x of tags["x"].
+func tagName(e ast.Expr) string {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.Index {
+		return ""
+	}
+	args := e.AsCall().Args()
+	if args[0].Kind() != ast.IdentKind || args[0].AsIdent() != "tags" {
+		return ""
+	}
+	s, _ := stringLiteral(args[1])
+	return s
 }
 
 func isAge(e ast.Expr) bool {
@@ -42,7 +56,7 @@ func isAge(e ast.Expr) bool {
 		return false
 	}
 	name := e.AsCall().FunctionName()
-	return name == "since" || name == "in_stage"
+	return name == "since" || name == "in_stage" || name == "until"
 }
 
 // scoreName returns X of score.X; the checker has made it one identifier.
@@ -58,6 +72,9 @@ func scoreName(e ast.Expr) string {
 func describe(e ast.Expr) string {
 	if isAge(e) {
 		return e.AsCall().FunctionName() + "()"
+	}
+	if name := tagName(e); name != "" {
+		return "tags[" + strconv.Quote(name) + "]"
 	}
 	return "score." + scoreName(e)
 }
@@ -108,7 +125,9 @@ func (b *builder) scoreComparison(e ast.Expr, sum []weight, op cmpOp, c float64)
 		return nil
 	}
 	for _, w := range sum {
-		b.readsScore(w.score)
+		if w.score >= 0 {
+			b.readsScore(w.score)
+		}
 	}
 	if reason := b.ld.notSummable(sum); reason != "" {
 		b.errorf(e, "%s", reason)
@@ -121,7 +140,7 @@ func (b *builder) scoreComparison(e ast.Expr, sum []weight, op cmpOp, c float64)
 			if sum[0].by < 0 {
 				op = op.swapped()
 			}
-			return &scoreNode{[]weight{{sum[0].score, 1}}, op, scaled}
+			return &scoreNode{[]weight{{score: sum[0].score, tag: sum[0].tag, by: 1}}, op, scaled}
 		}
 	}
 	return &scoreNode{sum, op, c}
@@ -143,33 +162,11 @@ func (b *builder) age(e ast.Expr, op cmpOp, ms int64) node {
 		return &clockNode{signal: -1, op: op, ms: ms}
 	}
 	s, _ := stringLiteral(c.Args()[0])
-	slot := b.ld.signalAt[s]
-	b.readsWindow(slot)
-	b.ld.keepLast(slot)
-	return &clockNode{signal: slot, op: op, ms: ms}
-}
-
-// countTerm recognises count("s", D).
-func (b *builder) countTerm(e ast.Expr) numTerm {
-	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != "count" {
-		return nil
+	if c.FunctionName() == "until" {
+		b.readsTrait(path{rootTraits, []string{s}})
+		return &dateNode{trait: s, op: op, ms: ms}
 	}
-	args := e.AsCall().Args()
-	s, _ := stringLiteral(args[0])
-	span, ok := constantDuration(args[1])
-	if d, isText := stringLiteral(args[1]); isText {
-		ms, err := parseDuration(d)
-		span, ok = ms, err == nil
-	}
-	if !ok || span <= 0 {
-		b.errorf(args[1], `count() takes a constant duration like "7d"`)
-		return nil
-	}
-	slot := b.ld.signalAt[s]
-	b.readsWindow(slot)
-	b.deps.timed = true
-	b.ld.keepWindow(slot, span)
-	return countTerm{slot, span}
+	return &clockNode{signal: b.signal(c.Args()[0]), op: op, ms: ms}
 }
 
 func (b *builder) readsWindow(slot int) {
@@ -184,7 +181,10 @@ func (b *builder) linear(e ast.Expr) (sum []weight, k float64, ok bool) {
 		return nil, v, true
 	}
 	if name := scoreName(e); name != "" {
-		return []weight{{b.ld.scoreAt[name], 1}}, 0, true
+		return []weight{{score: b.ld.scoreAt[name], by: 1}}, 0, true
+	}
+	if name := tagName(e); name != "" {
+		return []weight{{score: -1, tag: name, by: 1}}, 0, true
 	}
 	if e.Kind() != ast.CallKind {
 		return nil, 0, false
@@ -232,7 +232,7 @@ func scaleSum(sum []weight, f float64) []weight {
 // addSums adds b's weights to a's, each score once.
 func addSums(a, b []weight) []weight {
 	for _, w := range b {
-		i := slices.IndexFunc(a, func(x weight) bool { return x.score == w.score })
+		i := slices.IndexFunc(a, func(x weight) bool { return x.score == w.score && x.tag == w.tag })
 		if i < 0 {
 			a = append(a, w)
 			continue

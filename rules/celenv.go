@@ -32,14 +32,36 @@ var termFunctions = []cel.EnvOption{
 	cel.Function("count",
 		cel.Overload("count_string_string", []*cel.Type{cel.StringType, cel.StringType}, cel.DoubleType),
 		cel.Overload("count_string_duration", []*cel.Type{cel.StringType, cel.DurationType}, cel.DoubleType)),
+	cel.Function("sum", windowOverloads("sum", cel.DoubleType)...),
+	cel.Function("distinct", windowOverloads("distinct", cel.DoubleType)...),
+	cel.Function("first", cel.Overload("first_string_dyn", []*cel.Type{cel.StringType, cel.DynType}, cel.DynType)),
+	cel.Function("last", cel.Overload("last_string_dyn", []*cel.Type{cel.StringType, cel.DynType}, cel.DynType)),
+	cel.Function("then", pairOverloads("then")...),
+	cel.Function("without", pairOverloads("without")...),
+	cel.Function("until", cel.Overload("until_string", []*cel.Type{cel.StringType}, cel.DurationType)),
 	cel.Function("since", cel.Overload("since_string", []*cel.Type{cel.StringType}, cel.DurationType)),
 	cel.Function("in_stage", cel.Overload("in_stage", nil, cel.DurationType)),
+}
+
+// Spans may be written as text or as duration(...).
+func windowOverloads(name string, result *cel.Type) []cel.FunctionOpt {
+	return []cel.FunctionOpt{
+		cel.Overload(name+"_string_dyn_string", []*cel.Type{cel.StringType, cel.DynType, cel.StringType}, result),
+		cel.Overload(name+"_string_dyn_duration", []*cel.Type{cel.StringType, cel.DynType, cel.DurationType}, result),
+	}
+}
+
+func pairOverloads(name string) []cel.FunctionOpt {
+	return []cel.FunctionOpt{
+		cel.Overload(name+"_string_string_string", []*cel.Type{cel.StringType, cel.StringType, cel.StringType}, cel.BoolType),
+		cel.Overload(name+"_string_string_duration", []*cel.Type{cel.StringType, cel.StringType, cel.DurationType}, cel.BoolType),
+	}
 }
 
 var celMapType = cel.MapType(cel.StringType, cel.DynType)
 
 // newEnv returns the environment that all expressions of one rule set are checked in.
-func newEnv(scores, graded []string) (*cel.Env, error) {
+func newEnv(scores, graded, matrices []string) (*cel.Env, error) {
 	opts := []cel.EnvOption{
 		cel.StdLib(),
 		ext.Strings(ext.StringsVersion(4)),
@@ -53,6 +75,7 @@ func newEnv(scores, graded []string) (*cel.Env, error) {
 			cel.ValidateComprehensionNestingLimit(2)),
 		cel.Variable("stage", cel.StringType),
 		cel.Variable("traits", celMapType),
+		cel.Variable("tags", cel.MapType(cel.StringType, cel.DoubleType)),
 		cel.Variable("event.time", cel.TimestampType),
 		cel.Variable("lead.id", cel.StringType),
 		cel.Variable("lead.user_id", cel.StringType),
@@ -73,6 +96,12 @@ func newEnv(scores, graded []string) (*cel.Env, error) {
 	}
 	for _, s := range graded {
 		opts = append(opts, cel.Variable("grade."+s, cel.StringType))
+	}
+	for _, m := range matrices {
+		opts = append(opts, cel.Variable("matrix."+m, cel.StringType))
+	}
+	for _, f := range localFields {
+		opts = append(opts, cel.Variable("local."+f, cel.IntType))
 	}
 	env, err := cel.NewCustomEnv(opts...)
 	if err != nil {

@@ -45,9 +45,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case len(name) > 6 && name[:6] == "event.":
 		return a.event(name[6:])
 	case len(name) > 6 && name[:6] == "score.":
-		v, until := x.scoreAt(x.set.scoreSlot[name[6:]])
-		a.until = min(a.until, until)
-		return types.Double(v), true
+		return types.Double(x.scoreAt(x.set.scoreSlot[name[6:]])), true
 	case len(name) > 5 && name[:5] == "lead.":
 		return a.lead(name[5:])
 	}
@@ -66,7 +64,16 @@ func (a *activation) term(t *term) ref.Val {
 	case t.num != nil:
 		v, until := t.num.num(a.x)
 		a.until = min(a.until, until)
+		if t.whole {
+			return types.Int(v)
+		}
 		return types.Double(v)
+	case t.field != nil:
+		return t.field.read(a.x)
+	case t.matrix >= 0:
+		cell, until := a.x.cellAt(t.matrix)
+		a.until = min(a.until, until)
+		return types.String(a.x.set.matrices[t.matrix].cells[cell])
 	}
 	g, until := a.x.gradeAt(t.grade)
 	a.until = min(a.until, until)

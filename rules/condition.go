@@ -39,10 +39,10 @@ type deps struct {
 	// event: fields of the event; signalNow: signal().
 	event, signalNow bool
 	// windows are the signals whose history is read; scores those whose value or grade is read.
-	windows, scores []int
-	traits          []string
-	stage           bool
-	lead            bool
+	windows, scores, fields []int
+	traits                  []string
+	stage                   bool
+	lead                    bool
 	// timed says that the value may change with time alone.
 	timed bool
 }
@@ -185,36 +185,15 @@ func compareAge(since, at int64, op cmpOp, ms int64) (bool, int64) {
 	return holds, never
 }
 
-// countTerm is count("s", D).
-type countTerm struct {
-	signal int
-	span   int64
+// matrixNode is `matrix.x == "A1"`, `matrix.x in ["A1", "A2"]`.
+type matrixNode struct {
+	matrix int
+	in     []bool
 }
 
-func (t countTerm) num(x *scope) (float64, int64) {
-	s := x.signalState(t.signal)
-	if s == nil {
-		return 0, never
-	}
-	n, until := windowCount(s, t.span, x.at)
-	return float64(n), until
-}
-
-// numTerm is a number that holds until a known ms.
-type numTerm interface {
-	num(x *scope) (float64, int64)
-}
-
-// numCompare compares such a number with a constant.
-type numCompare struct {
-	term numTerm
-	op   cmpOp
-	c    float64
-}
-
-func (n *numCompare) eval(x *scope) (tri, int64) {
-	v, until := n.term.num(x)
-	return truth(n.op.holds(v, n.c)), until
+func (n *matrixNode) eval(x *scope) (tri, int64) {
+	cell, until := x.cellAt(n.matrix)
+	return truth(n.in[cell]), until
 }
 
 // intCompare compares one of the lead's counters with a constant.
@@ -251,9 +230,10 @@ type scoreNode struct {
 	c     float64
 }
 
-// weight is one score in a linear combination.
+// weight is one score, or one tag, in a linear combination.
 type weight struct {
-	score int
+	score int // -1 for a tag
+	tag   string
 	by    float64
 }
 

@@ -53,7 +53,8 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 		return out, Duplicate
 	}
 	t := min(max(ev.Time, minTime), maxTime)
-	if l.Events == 0 {
+	begins := l.Events == 0
+	if begins {
 		e.start(l, t)
 	}
 	out = e.Fire(l, min(t, never-1), out)
@@ -71,10 +72,15 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 		e.counts.TooLate++
 	}
 	e.trigger = string(ev.MessageID)
+	if begins {
+		e.enterStage()
+	}
 	e.seen(l, ev, t)
 	e.matchSignals(ev)
 	e.updateTraits(ev, t)
 	e.updateWindows(ev, t)
+	e.updateFields(ev, t)
+	e.updateTags(t)
 	e.changed()
 	e.runLines(ev, t)
 	e.evaluate(byEvent)
@@ -99,6 +105,7 @@ func (e *Evaluator) seen(l *lead.Lead, ev *lead.Event, t int64) {
 	if len(ev.UserID) > 0 && (l.UserID == "" || t >= l.LastSeen) && l.UserID != string(ev.UserID) {
 		l.UserID = string(ev.UserID)
 	}
+	e.updateZone(t >= l.LastSeen)
 	l.Events++
 	l.FirstSeen, l.LastSeen = min(l.FirstSeen, t), max(l.LastSeen, t)
 	if ev.Type == lead.Track || ev.Type == lead.Page || ev.Type == lead.Screen {
@@ -138,23 +145,24 @@ func (e *Evaluator) matchSignals(ev *lead.Event) {
 
 // updateWindows enters the event into the windows of its signals.
 func (e *Evaluator) updateWindows(ev *lead.Event, t int64) {
-	l := e.l
 	for _, slot := range e.hits {
-		s := &e.set.signals[slot]
-		if !s.keep {
-			continue
+		for _, k := range e.set.signals[slot].keepers {
+			e.enterWindow(k, ev, t)
 		}
-		i, found := slices.BinarySearchFunc(l.Signals, uint16(slot), func(x lead.Signal, slot uint16) int { return int(x.Slot) - int(slot) })
-		if !found {
-			l.Signals = slices.Insert(l.Signals, i, newSignal(uint16(slot)))
-		}
-		if len(s.spans) == 0 {
-			l.Signals[i].Last = max(l.Signals[i].Last, t)
-			continue
-		}
-		s.win.insert(&l.Signals[i], lead.Entry{Time: t, Message: ev.MessageHash}, l.Clock)
 	}
 }
+
+// keep returns a window of the lead, made if it does not have it yet.
+func (e *Evaluator) keep(slot int) *lead.Signal {
+	l := e.l
+	i, found := slices.BinarySearchFunc(l.Signals, uint16(slot), compareSignal)
+	if !found {
+		l.Signals = slices.Insert(l.Signals, i, newSignal(uint16(slot)))
+	}
+	return &l.Signals[i]
+}
+
+func compareSignal(s lead.Signal, slot uint16) int { return int(s.Slot) - int(slot) }
 
 // runLines makes the contributions of the event's signals, in the order of the file.
 func (e *Evaluator) runLines(ev *lead.Event, t int64) {
@@ -167,7 +175,7 @@ func (e *Evaluator) runLines(ev *lead.Event, t int64) {
 	}
 	for _, slot := range e.due {
 		ln := &e.set.lines[slot]
-		w, ok := e.number(ln.add)
+		w, _, ok := e.number(ln.add)
 		if !ok || w == 0 {
 			continue
 		}

@@ -23,6 +23,7 @@ const (
 	inState                  // a state line: nothing of the event
 	inAdd                    // a line's points, a limit's key: anything
 	inTimerAdd               // points of a line that a timer fires: nothing of the event
+	inDerived                // the sum that a score is derived from: scores and nothing else
 )
 
 // text is one expression as it stands in a rule file.

@@ -2,7 +2,8 @@ package rules
 
 import (
 	"fmt"
-	"slices"
+
+	"leadstream/state/lead"
 )
 
 // formula draws a condition as text and as the model evaluates it.
@@ -60,7 +61,7 @@ func (g *drawer) atom(events bool) (string, formula) {
 	op := operators3[g.r.IntN(len(operators3))]
 	signal := g.pick("e0", "e1", "e2")
 	ms := g.r.Int64N(120)
-	switch n := g.r.IntN(14); {
+	switch n := g.r.IntN(19); {
 	case n < 3:
 		return g.scoreAtom(events, op.text, op.holds)
 	case n == 3:
@@ -73,7 +74,7 @@ func (g *drawer) atom(events bool) (string, formula) {
 		return fmt.Sprintf(wrap, signal, ms, op.text, k), func(m *model, t int64, _ *modelEvent) tri {
 			n := 0
 			for _, s := range m.occurred[signal] {
-				if t-s < ms {
+				if t-s.time < ms {
 					n++
 				}
 			}
@@ -84,7 +85,7 @@ func (g *drawer) atom(events bool) (string, formula) {
 			if len(m.occurred[signal]) == 0 {
 				return truth(op.holds(1, 0))
 			}
-			return truth(op.holds(float64(t-slices.Max(m.occurred[signal])), float64(ms)))
+			return truth(op.holds(float64(t-m.last(signal)), float64(ms)))
 		}
 	case n == 5 && events:
 		return fmt.Sprintf("in_stage() %s duration(\"%dms\")", op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
@@ -119,6 +120,9 @@ func (g *drawer) atom(events bool) (string, formula) {
 			return truth(ok && v >= 0)
 		}
 	}
+	if n := g.r.IntN(9); n < 6 {
+		return g.pastAtom(n, signal, op.text, op.holds, ms)
+	}
 	name, k := g.pick("x", "y"), g.r.IntN(5)
 	text := "traits.%s %s %d"
 	if g.r.IntN(2) == 0 { // through CEL
@@ -137,10 +141,11 @@ func (g *drawer) atom(events bool) (string, formula) {
 func (g *drawer) scoreAtom(events bool, op string, holds func(a, b float64) bool) (string, formula) {
 	k := float64(g.r.IntN(20)-4) + 0.5*float64(g.r.IntN(2))
 	name := g.pick("a", "b", "n")
-	if events && g.r.IntN(4) == 0 {
-		name = "f"
+	if events && g.r.IntN(3) == 0 {
+		name = g.pick("f", "d")
 	}
-	if g.r.IntN(4) > 0 || name == "f" {
+	straight := g.m.scores["a"] == nil || g.m.scores["b"] == nil || g.m.scores["a"].decay != decayNone || g.m.scores["b"].decay != decayNone
+	if g.r.IntN(4) > 0 || straight || name == "f" || name == "d" {
 		return fmt.Sprintf("score.%s %s %g", name, op, k), func(m *model, t int64, _ *modelEvent) tri { return truth(holds(m.score(name, t), k)) }
 	}
 	return fmt.Sprintf("score.a - score.b %s %g", op, k), func(m *model, t int64, _ *modelEvent) tri {
@@ -148,4 +153,75 @@ func (g *drawer) scoreAtom(events bool, op string, holds func(a, b float64) bool
 		v := sumAt([]expTerm{{a.value, a.at, a.halfLife}, {-b.value, b.at, b.halfLife}}, t)
 		return truth(holds(v, k))
 	}
+}
+
+// pastAtom draws a term about what happened before.
+func (g *drawer) pastAtom(n int, signal, op string, holds func(a, b float64) bool, ms int64) (string, formula) {
+	ms++
+	other := g.pick("e0", "e1", "e2")
+	k := float64(g.r.IntN(8))
+	switch n {
+	case 0:
+		return fmt.Sprintf("sum(\"%s\", \"v\", \"%dms\") %s %g", signal, ms, op, k), func(m *model, t int64, _ *modelEvent) tri {
+			sum := 0.0
+			for _, e := range m.occurred[signal] {
+				if t-e.time < ms {
+					sum += float64(e.value)
+				}
+			}
+			return truth(holds(sum, k))
+		}
+	case 1:
+		return fmt.Sprintf("distinct(\"%s\", event.properties.v, duration(\"%dms\")) %s %g", signal, ms, op, k), func(m *model, t int64, _ *modelEvent) tri {
+			values := make(map[int]bool)
+			for _, e := range m.occurred[signal] {
+				if t-e.time < ms {
+					values[e.value] = true
+				}
+			}
+			return truth(holds(float64(len(values)), k))
+		}
+	case 2:
+		return fmt.Sprintf("then(\"%s\", \"%s\", \"%dms\")", other, signal, ms), func(m *model, t int64, _ *modelEvent) tri {
+			for _, a := range m.occurred[other] {
+				for _, b := range m.occurred[signal] {
+					if d := b.time - a.time; a.id != b.id && d >= 0 && d <= ms && t < b.time+ms {
+						return triTrue
+					}
+				}
+			}
+			return triFalse
+		}
+	case 3:
+		return fmt.Sprintf("without(\"%s\", \"%s\", \"%dms\")", signal, other, ms), func(m *model, t int64, _ *modelEvent) tri {
+			if len(m.occurred[signal]) == 0 || len(m.occurred[other]) > 0 && m.last(other) > m.last(signal) {
+				return triFalse
+			}
+			return truth(t-m.last(signal) >= ms)
+		}
+	case 4:
+		return fmt.Sprintf("last(\"%s\", \"v\") == %g", signal, k), func(m *model, _ int64, _ *modelEvent) tri {
+			e := m.edge(signal, func(a, b *modelEvent) bool {
+				return a.time > b.time || a.time == b.time && lead.HashString(a.id) > lead.HashString(b.id)
+			})
+			return truth(e != nil && float64(e.value) == k)
+		}
+	}
+	return fmt.Sprintf("first(\"%s\", \"v\") == %g", signal, k), func(m *model, _ int64, _ *modelEvent) tri {
+		e := m.edge(signal, func(a, b *modelEvent) bool {
+			return a.time < b.time || a.time == b.time && lead.HashString(a.id) < lead.HashString(b.id)
+		})
+		return truth(e != nil && float64(e.value) == k)
+	}
+}
+
+// edge returns the event of a signal that comes before all others.
+func (m *model) edge(signal string, before func(a, b *modelEvent) bool) *modelEvent {
+	var best *modelEvent
+	for i := range m.occurred[signal] {
+		if e := &m.occurred[signal][i]; best == nil || before(e, best) {
+			best = e
+		}
+	}
+	return best
 }

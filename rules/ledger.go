@@ -19,52 +19,141 @@ func (e *Evaluator) contribute(slot int, key uint64, w float64, s int64, message
 			return false
 		}
 	}
-	sc, v := &e.set.scores[ln.score], &e.l.Scores[ln.score]
-	before := decayHalfLife(v.Value, v.At, e.at, sc.halfLife)
-	add := decayHalfLife(w, s, e.at, sc.halfLife)
-	after := clip(before+add, sc.min, sc.max)
-	points := w
-	if after != before+add {
-		// What it changed, as points of its own time; never more than it would have added unclipped.
-		points = decayHalfLife(after-before, e.at, s, sc.halfLife)
-		points = clip(points, -math.Abs(w), math.Abs(w))
-	}
+	points, moved := e.addPoints(ln.score, w, s, message)
 	if held != nil {
 		amend(held, s, points)
 	}
-	if after == before {
-		return false // nothing changed, so the value keeps its anchor
+	if !moved {
+		return false
 	}
-	v.Value, v.At = after, e.at
-	signal := lead.NoSlot
+	c := lead.Contribution{Message: message, Time: s, Points: points, Score: uint16(ln.score), Line: uint16(slot), Signal: lead.NoSlot}
 	if ln.signal >= 0 {
-		signal = uint16(ln.signal)
+		c.Signal = uint16(ln.signal)
 	}
-	e.enterLedger(lead.Contribution{
-		Message: message, Time: s, Points: points, Score: uint16(ln.score), Line: uint16(slot), Signal: signal,
-	})
+	if sc := &e.set.scores[ln.score]; sc.decay == decayStepped {
+		c.Steps = e.l.Scores[ln.score].Steps - (e.at-s)/sc.span
+	}
+	e.enterLedger(c)
 	e.changed()
 	return true
+}
+
+// addPoints adds w points of time s to a score. It returns what they count for at their own time, and
+// whether the score is another one now.
+func (e *Evaluator) addPoints(score int, w float64, s int64, message uint64) (points float64, moved bool) {
+	sc, v := &e.set.scores[score], &e.l.Scores[score]
+	if sc.decay == decayAll || sc.decay == decayLine {
+		k := &e.set.keepers[sc.keeper]
+		k.win.insert(e.keep(sc.keeper), lead.Entry{Time: s, Message: message, Value: w}, e.at)
+		return w, e.at-s < sc.span
+	}
+	before := sc.stored(v, e.at)
+	add := sc.decayed(w, s, e.at)
+	after := clip(before+add, sc.min, sc.max)
+	points = w
+	if after != before+add {
+		// What it changed, as points of its own time; never more than it would have added unclipped.
+		points = clip(sc.undecayed(after-before, w, add, s, e.at), -math.Abs(w), math.Abs(w))
+	}
+	if after == before {
+		return points, false // nothing changed, so the value keeps its anchor
+	}
+	if sc.decay == decayStepped {
+		v.Remainder, v.RemainderAt = sc.remainder(v, e.at), e.at // before its steps are counted anew
+		v.Steps += sc.stepsSince(v, e.at)
+		if w > 0 && (v.Value == 0 || s > v.Gain) {
+			v.Gain = s
+		}
+	}
+	v.Value, v.At = after, e.at
+	return points, true
+}
+
+// decayed returns what w points of time s are worth at a later time.
+func (s *score) decayed(w float64, from, at int64) float64 {
+	if s.decay == decayStepped {
+		return decayStep(w, from, at, from, s.span, s.keep)
+	}
+	return decayHalfLife(w, from, at, s.halfLife)
+}
+
+// undecayed returns the points of time from that are worth part at a time at which w points are worth all.
+func (s *score) undecayed(part, w, all float64, from, at int64) float64 {
+	if s.decay != decayStepped {
+		return decayHalfLife(part, at, from, s.halfLife)
+	}
+	if all == 0 {
+		return 0
+	}
+	return w * (part / all)
+}
+
+// stepsIn is stepsSince for step scores, 0 for others.
+func (s *score) stepsIn(v *lead.Score, at int64) int64 {
+	if s.decay != decayStepped {
+		return 0
+	}
+	return s.stepsSince(v, at)
+}
+
+// stepsSince returns how many steps have passed since a step score's anchor.
+func (s *score) stepsSince(v *lead.Score, at int64) int64 {
+	return floorDiv(at-v.Gain, s.span) - floorDiv(v.At-v.Gain, s.span)
+}
+
+// left returns what is left at a time of a contribution to the score stored as v.
+func (s *score) left(v *lead.Score, c *lead.Contribution, at int64) float64 {
+	switch s.decay {
+	case decayStepped:
+		steps := v.Steps + s.stepsSince(v, at) - c.Steps
+		return decayStep(c.Points, 0, steps, 0, 1, s.keep)
+	case decayAll:
+		return decayExpire(c.Points, c.Time, at, s.span)
+	case decayLine:
+		return decayLinear(c.Points, c.Time, at, s.span)
+	}
+	return decayHalfLife(c.Points, c.Time, at, s.halfLife)
 }
 
 // enterLedger adds a contribution; the oldest of a full ledger goes into its score's remainder.
 func (e *Evaluator) enterLedger(c lead.Contribution) {
 	l := e.l
 	if len(l.Ledger) >= maxLedger {
-		old := l.Ledger[0]
-		h := e.set.scores[old.Score].halfLife
-		v := &l.Scores[old.Score]
-		if v.Remainder == 0 {
-			v.RemainderAt = old.Time
-		}
-		at := max(v.RemainderAt, old.Time)
-		v.Remainder = finite(decayHalfLife(v.Remainder, v.RemainderAt, at, h) + decayHalfLife(old.Points, old.Time, at, h))
-		v.RemainderAt = at
+		e.toRemainder(&l.Ledger[0])
 		copy(l.Ledger, l.Ledger[1:])
 		l.Ledger[len(l.Ledger)-1] = c
 		return
 	}
 	l.Ledger = append(l.Ledger, c)
+}
+
+// toRemainder adds what a contribution is worth to its score's remainder. Expiring and linear scores need
+// none: all their contributions are still known, as a sum.
+func (e *Evaluator) toRemainder(c *lead.Contribution) {
+	sc, v := &e.set.scores[c.Score], &e.l.Scores[c.Score]
+	switch sc.decay {
+	case decayStepped:
+		v.Remainder = finite(sc.remainder(v, e.at) + sc.left(v, c, e.at))
+		v.RemainderAt = e.at
+		return
+	case decayNone:
+	default:
+		return
+	}
+	if v.Remainder == 0 {
+		v.RemainderAt = c.Time
+	}
+	at := max(v.RemainderAt, c.Time)
+	v.Remainder = finite(decayHalfLife(v.Remainder, v.RemainderAt, at, sc.halfLife) + decayHalfLife(c.Points, c.Time, at, sc.halfLife))
+	v.RemainderAt = at
+}
+
+// remainder returns what contributions pushed out of the ledger still add at a time.
+func (s *score) remainder(v *lead.Score, at int64) float64 {
+	if s.decay != decayStepped {
+		return decayHalfLife(v.Remainder, v.RemainderAt, at, s.halfLife)
+	}
+	return decayStep(v.Remainder, v.RemainderAt, at, v.Gain, s.span, s.keep)
 }
 
 func compareLines(a lead.Line, b lead.Line) int {

@@ -13,13 +13,14 @@ type keyExpr struct {
 	text   textSource
 	member *path
 	cel    *celExpr
+	rule   int
 }
 
 // absentKey is the key of contributions whose `by` is absent or an error: together they have one limit.
 var absentKey = lead.HashString("\x00absent")
 
-// key compiles a limit's `by`.
-func (ld *loader) key(t text) *keyExpr {
+// key compiles a limit's `by`, or a tag, which may be a list.
+func (ld *loader) key(t text, rule int, list bool) *keyExpr {
 	p, ok := ld.compile(t)
 	if !ok {
 		return nil
@@ -27,18 +28,28 @@ func (ld *loader) key(t text) *keyExpr {
 	b := &builder{ld: ld, p: p}
 	e := p.ast.NativeRep().Expr()
 	switch typ := celType(p.ast, e); typ.Kind() {
-	case types.StringKind, types.DoubleKind, types.IntKind, types.BoolKind, types.DynKind:
+	case types.StringKind, types.DynKind:
+	case types.DoubleKind, types.IntKind, types.BoolKind:
+		if list {
+			b.errorf(e, "must be text or a list of text, but is %s", typ)
+			return nil
+		}
+	case types.ListKind:
+		if list {
+			break
+		}
+		fallthrough
 	default:
 		b.errorf(e, "must be text, a number or a boolean, but is %s", typ)
 		return nil
 	}
 	if src, _ := b.textSource(e); src != nil {
-		return &keyExpr{text: src}
+		return &keyExpr{text: src, rule: rule}
 	}
 	if m, isPath := b.path(e); isPath && len(m.keys) > 0 {
-		return &keyExpr{member: &m}
+		return &keyExpr{member: &m, rule: rule}
 	}
-	if isConstant(e) {
+	if isConstant(e) && !list {
 		b.errorf(e, "is always the same; leave it out")
 		return nil
 	}
@@ -46,7 +57,7 @@ func (ld *loader) key(t text) *keyExpr {
 	if !ok {
 		return nil
 	}
-	return &keyExpr{cel: &x}
+	return &keyExpr{cel: &x, rule: rule}
 }
 
 // limitKey returns the key that a line's contribution is limited under. Equal values have equal keys,
@@ -61,19 +72,9 @@ func (e *Evaluator) limitKey(ln *line) uint64 {
 			return lead.HashID(s)
 		}
 	case k.member != nil:
-		v, ok := k.member.value(&e.scope)
-		if !ok {
-			break
-		}
-		switch v.Kind {
-		case lead.String:
-			return lead.HashID(v.Bytes())
-		case lead.Number:
-			if f, ok := v.Float(); ok {
-				return numberKey(f)
-			}
-		case lead.Bool:
-			return lead.HashID(v.Text)
+		v, _ := k.member.value(&e.scope)
+		if key := valueKey(v); key != 0 {
+			return key
 		}
 	default:
 		switch v, _ := e.run(k.cel); v := v.(type) {

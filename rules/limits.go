@@ -12,6 +12,9 @@ const (
 	maxHandoffs    = 500
 	maxDefines     = 2_000
 	maxTraits      = 1_000
+	maxMatrices    = 50
+	maxTagLines    = 1_000
+	maxTiers       = 100
 	maxNameBytes   = 128
 	maxGrades      = 26
 	maxProblems    = 100
@@ -35,6 +38,8 @@ const (
 	maxLimitKeys = 16
 	// maxLedger is how many contributions a lead's ledger keeps.
 	maxLedger = 64
+	// maxTags is how many tags a lead keeps.
+	maxTags = 32
 	// maxTop is how many contributions a stage change carries.
 	maxTop = 5
 	// maxTraitBytes is the longest trait value that is kept; a longer one is kept as null.

@@ -58,7 +58,8 @@ func (m *migration) run() (gone string) {
 	l := m.l
 	m.scores()
 	m.lines()
-	m.signals()
+	m.windows()
+	m.tags()
 	edges := make([]lead.Edge, len(m.to.handoffs))
 	for i := range m.to.handoffs {
 		if j := slices.IndexFunc(m.from.handoffs, func(h handoff) bool { return h.name == m.to.handoffs[i].name }); j >= 0 {
@@ -79,38 +80,32 @@ func (m *migration) run() (gone string) {
 }
 
 // scores carries values and the ledger over. A score whose decay is another one goes on from its value
-// at the switch, and what is left of its contributions then is what they are from then on.
+// at the switch, and what is left of its contributions then is what they are from then on. Stored values
+// and kept contributions can't become each other: such a score starts empty, as do state and derived ones,
+// of which nothing is stored.
 func (m *migration) scores() {
 	l := m.l
 	scores := make([]lead.Score, len(m.to.scores))
 	for i := range m.to.scores {
 		s := &m.to.scores[i]
-		j, ok := m.from.scoreSlot[s.name]
-		if !ok || m.from.scores[j].state != s.state {
-			continue
-		}
-		scores[i] = l.Scores[j]
-		if h := m.from.scores[j].halfLife; h != s.halfLife {
-			v := &scores[i]
-			v.Value, v.At = decayHalfLife(v.Value, v.At, m.at, h), m.at
-			v.Remainder, v.RemainderAt = decayHalfLife(v.Remainder, v.RemainderAt, m.at, h), m.at
+		if j, ok := m.from.scoreSlot[s.name]; ok && sameForm(s, &m.from.scores[j]) && s.stores() {
+			scores[i] = m.score(&m.from.scores[j], s, l.Scores[j])
 		}
 	}
 	ledger := make([]lead.Contribution, 0, len(l.Ledger))
 	for _, c := range l.Ledger {
-		name := m.from.scores[c.Score].name
-		i, ok := m.to.scoreSlot[name]
-		if !ok || m.to.scores[i].state != m.from.scores[c.Score].state {
+		old := &m.from.scores[c.Score]
+		i, ok := m.to.scoreSlot[old.name]
+		if !ok || !sameForm(&m.to.scores[i], old) {
 			continue
 		}
-		if n, known := m.contribution(c, i); known {
+		if n, known := m.contribution(c, i, &scores[i]); known {
 			ledger = append(ledger, n)
-			continue
+		} else if s := &m.to.scores[i]; s.stores() {
+			v := &scores[i]
+			v.Remainder = finite(s.remainder(v, m.at) + old.left(&l.Scores[c.Score], &c, m.at))
+			v.RemainderAt = m.at
 		}
-		v := &scores[i]
-		now := decayHalfLife(c.Points, c.Time, m.at, m.from.scores[c.Score].halfLife)
-		v.Remainder = finite(decayHalfLife(v.Remainder, v.RemainderAt, m.at, m.to.scores[i].halfLife) + now)
-		v.RemainderAt = m.at
 	}
 	for i := range scores {
 		m.clip(&scores[i], &m.to.scores[i])
@@ -118,36 +113,76 @@ func (m *migration) scores() {
 	l.Scores, l.Ledger = scores, ledger
 }
 
-// contribution rewrites a ledger entry; known is false when its line is gone, or when its points of that
-// time can't be said under the new decay.
-func (m *migration) contribution(c lead.Contribution, score int) (_ lead.Contribution, known bool) {
-	line := m.sameLine(int(c.Line), score)
-	if line < 0 {
-		return c, false
+// stores says that one value is all there is to a score.
+func (s *score) stores() bool { return s.decay == decayNone || s.decay == decayStepped }
+
+// sameForm says that two scores keep the same kind of thing.
+func sameForm(a, b *score) bool {
+	return a.decay == b.decay || a.stores() && b.stores()
+}
+
+// sameDecay says that time does the same to both.
+func sameDecay(a, b *score) bool {
+	return a.decay == b.decay && a.halfLife == b.halfLife && a.span == b.span && a.keep == b.keep
+}
+
+// score carries a stored value over.
+func (m *migration) score(old, s *score, v lead.Score) lead.Score {
+	if sameDecay(old, s) {
+		return v
 	}
-	if h, old := m.to.scores[score].halfLife, m.from.scores[c.Score].halfLife; h != old {
-		c.Points = decayHalfLife(decayHalfLife(c.Points, c.Time, m.at, old), m.at, c.Time, h)
+	n := lead.Score{Value: old.stored(&v, m.at), At: m.at, Remainder: old.remainder(&v, m.at), RemainderAt: m.at}
+	if s.decay == decayStepped {
+		// Steps are counted from the latest gain that is known, else from the switch.
+		if n.Gain = v.Gain; old.decay != decayStepped {
+			n.Gain = m.at
+		}
+	}
+	return n
+}
+
+// contribution rewrites a ledger entry; known is false when its line is gone, or when its points of that
+// time can't be said under the new decay. v is the new score.
+func (m *migration) contribution(c lead.Contribution, score int, v *lead.Score) (_ lead.Contribution, known bool) {
+	old, s := &m.from.scores[c.Score], &m.to.scores[score]
+	line := lead.NoSlot
+	if c.Line != lead.NoSlot {
+		i := m.sameLine(int(c.Line), score)
+		if i < 0 {
+			return c, false
+		}
+		line = uint16(i)
+	}
+	if s.stores() && !sameDecay(old, s) {
+		now := old.left(&m.l.Scores[c.Score], &c, m.at)
+		if s.decay == decayStepped {
+			c.Points, c.Steps = now, v.Steps
+		} else {
+			c.Points, c.Steps = decayHalfLife(now, m.at, c.Time, s.halfLife), 0
+		}
 		if math.Abs(c.Points) > 1e300 {
 			return c, false
 		}
 	}
-	c.Score, c.Line = uint16(score), uint16(line)
-	c.Signal = lead.NoSlot
-	if s := m.to.lines[line].signal; s >= 0 {
-		c.Signal = uint16(s)
+	c.Score, c.Line, c.Signal = uint16(score), line, lead.NoSlot
+	if line != lead.NoSlot {
+		if sig := m.to.lines[line].signal; sig >= 0 {
+			c.Signal = uint16(sig)
+		}
 	}
 	return c, true
 }
 
-// clip brings a value within new bounds; the remainder takes the difference, so that the ledger adds up.
+// clip brings a stored value within new bounds; the remainder takes the difference, so that the ledger adds up.
 func (m *migration) clip(v *lead.Score, s *score) {
-	now := decayHalfLife(v.Value, v.At, m.at, s.halfLife)
-	if s.state || now >= s.min && now <= s.max {
+	now := s.stored(v, m.at)
+	if !s.stores() || now >= s.min && now <= s.max {
 		return
 	}
-	v.Value, v.At = clip(now, s.min, s.max), m.at
-	v.Remainder = finite(decayHalfLife(v.Remainder, v.RemainderAt, m.at, s.halfLife) + v.Value - now)
+	v.Remainder = finite(s.remainder(v, m.at) + clip(now, s.min, s.max) - now)
 	v.RemainderAt = m.at
+	v.Steps += s.stepsIn(v, m.at)
+	v.Value, v.At = clip(now, s.min, s.max), m.at
 }
 
 // sameLine returns the line of a score that has the id of an old one, -1 if there is none.
@@ -201,22 +236,47 @@ func fitted(lim *limit, counted []int64, points []float64) ([]int64, []float64) 
 	return counted, points
 }
 
-func (m *migration) signals() {
+// windows carries windows and fields over, by what they mean.
+func (m *migration) windows() {
 	var list []lead.Signal
 	for _, x := range m.l.Signals {
-		name := m.from.signals[x.Slot].name
-		i := slices.IndexFunc(m.to.signals, func(s signal) bool { return s.name == name })
-		if i < 0 || !m.to.signals[i].keep {
+		name := m.from.keepers[x.Slot].name
+		i := slices.IndexFunc(m.to.keepers, func(k keeper) bool { return k.name == name })
+		if i < 0 {
 			continue
 		}
 		x.Slot = uint16(i)
-		if len(m.to.signals[i].spans) == 0 {
+		if k := &m.to.keepers[i]; k.spans == nil && !k.entries {
 			x.Entries, x.Buckets = nil, nil
 		}
 		list = append(list, x)
 	}
 	slices.SortFunc(list, func(a, b lead.Signal) int { return int(a.Slot) - int(b.Slot) })
 	m.l.Signals = list
+	var fields []lead.Field
+	for _, x := range m.l.Fields {
+		name := m.from.fields[x.Slot].name
+		if i := slices.IndexFunc(m.to.fields, func(k fieldKeeper) bool { return k.name == name }); i >= 0 {
+			x.Slot = uint16(i)
+			fields = append(fields, x)
+		}
+	}
+	slices.SortFunc(fields, func(a, b lead.Field) int { return int(a.Slot) - int(b.Slot) })
+	m.l.Fields = fields
+}
+
+// tags carries the weights of tags over, under the new half-life from the switch on.
+func (m *migration) tags() {
+	l := m.l
+	if !m.to.tags.declared {
+		l.Tags = nil
+		return
+	}
+	if from, to := m.from.tags.halfLife, m.to.tags.halfLife; from != to {
+		for i := range l.Tags {
+			l.Tags[i].Weight, l.Tags[i].At = decayHalfLife(l.Tags[i].Weight, l.Tags[i].At, m.at, from), m.at
+		}
+	}
 }
 
 // dedupe makes the ring of messages as long as the new rules want it, the newest kept.

@@ -16,6 +16,7 @@ type modelEvent struct {
 	id     string
 	name   string         // the signal's name too
 	traits map[string]int // -1 removes
+	value  int
 }
 
 type modelLine struct {
@@ -27,11 +28,18 @@ type modelLine struct {
 	once          bool
 	inactive      int64
 	of            string // "" for any event
-	when          formula
+	tiers         []modelTier
+	enter         string
+	set           bool
 
 	counted []modelPoint
 	fired   int64
 	hasFire bool
+}
+
+type modelTier struct {
+	when formula
+	add  float64
 }
 
 type modelPoint struct {
@@ -40,11 +48,16 @@ type modelPoint struct {
 }
 
 type modelScore struct {
+	decay    decay
 	halfLife int64
+	span     int64
+	keep     float64
 	min, max float64
-	state    bool
 	value    float64
-	at       int64
+	at, gain int64
+	points   []modelPoint // of expiring and linear scores
+	parts    map[string]float64
+	base     float64
 }
 
 type modelTransition struct {
@@ -86,7 +99,7 @@ type model struct {
 	first       int64
 	lastActive  int64
 	active      bool
-	occurred    map[string][]int64
+	occurred    map[string][]modelEvent
 	traits      map[string]int
 	traitTime   map[string]int64
 	traitID     map[string]uint64
@@ -95,18 +108,66 @@ type model struct {
 	checkedUpTo int64 // timers at or before it have been looked at
 }
 
+func (s *modelScore) full() bool { return len(s.points) > maxEntries }
+
 func (m *model) score(name string, t int64) float64 {
 	s := m.scores[name]
-	if !s.state {
-		return decayHalfLife(s.value, s.at, t, s.halfLife)
+	v := m.unclamped(name, t)
+	if s.decay != decayNone && s.decay != decayStepped {
+		v = clip(v, s.min, s.max)
 	}
-	sum := 0.0
-	for _, l := range m.lines {
-		if l.score == name && l.when(m, t, nil) == triTrue {
-			sum += l.add
+	return v
+}
+
+func (m *model) unclamped(name string, t int64) float64 {
+	s := m.scores[name]
+	switch s.decay {
+	case stateScore:
+		sum := 0.0
+		for _, l := range m.lines {
+			if l.score != name {
+				continue
+			}
+			for _, tier := range l.tiers {
+				if tier.when(m, t, nil) == triTrue {
+					sum += tier.add
+					break
+				}
+			}
 		}
+		return sum
+	case decayAll:
+		sum := 0.0
+		for _, p := range s.points {
+			if t-p.time < s.span {
+				sum += p.points
+			}
+		}
+		return sum
+	case decayLine:
+		sum := 0.0 // whole numbers: exact
+		for _, p := range s.points {
+			if left := s.span - (t - p.time); left > 0 {
+				sum += p.points * float64(min(left, s.span))
+			}
+		}
+		return sum / float64(s.span)
+	case derived:
+		sum := s.base
+		for _, part := range []string{"a", "b", "n", "f"} {
+			sum += s.parts[part] * m.score(part, t)
+		}
+		return sum
+	case decayStepped:
+		v := s.value
+		for k := s.gain + s.span; k <= t; k += s.span {
+			if k > s.at {
+				v *= s.keep
+			}
+		}
+		return v
 	}
-	return clip(sum, s.min, s.max)
+	return decayHalfLife(s.value, s.at, t, s.halfLife)
 }
 
 func (m *model) grade(t int64) string {
@@ -129,6 +190,7 @@ func (m *model) apply(ev *modelEvent, hash uint64) {
 	if !m.begun {
 		m.begun = true
 		m.clock, m.since, m.first, m.checkedUpTo = ev.time, ev.time, ev.time, ev.time
+		m.enter(ev.time)
 	}
 	m.fire(ev.time)
 	m.clock = max(m.clock, ev.time)
@@ -142,7 +204,7 @@ func (m *model) apply(ev *modelEvent, hash uint64) {
 			m.traits[name], m.traitTime[name], m.traitID[name] = v, ev.time, hash
 		}
 	}
-	m.occurred[ev.name] = append(m.occurred[ev.name], ev.time)
+	m.occurred[ev.name] = append(m.occurred[ev.name], *ev)
 	for _, l := range m.lines {
 		if l.signal == ev.name && l.signal != "" {
 			m.contribute(l, ev.time, m.clock)
@@ -186,12 +248,36 @@ func (m *model) inactivityDue(l *modelLine) int64 {
 		last = m.lastActive
 	}
 	if l.of != "" && len(m.occurred[l.of]) > 0 {
-		last = slices.Max(m.occurred[l.of])
+		last = m.last(l.of)
 	}
 	if l.hasFire && last <= l.fired {
 		return math.MaxInt64
 	}
 	return last + l.inactive
+}
+
+func (m *model) last(signal string) int64 {
+	last := int64(math.MinInt64)
+	for _, e := range m.occurred[signal] {
+		last = max(last, e.time)
+	}
+	return last
+}
+
+// enter runs the lines of the present stage.
+func (m *model) enter(t int64) {
+	for _, l := range m.lines {
+		if l.enter != m.stage || l.enter == "" {
+			continue
+		}
+		w := l.add
+		if l.set {
+			w -= m.unclamped(l.score, t)
+		}
+		if w != 0 {
+			m.contributeOf(l, w, t, t)
+		}
+	}
 }
 
 // fire looks at every ms up to and including to.
@@ -226,8 +312,9 @@ func (m *model) timer(d, t int64) {
 }
 
 // contribute makes one contribution of time s at clock t and reports whether the score moved.
-func (m *model) contribute(l *modelLine, s, t int64) bool {
-	w := l.add
+func (m *model) contribute(l *modelLine, s, t int64) bool { return m.contributeOf(l, l.add, s, t) }
+
+func (m *model) contributeOf(l *modelLine, w float64, s, t int64) bool {
 	limited := l.once || l.times > 0 || l.points > 0
 	keep := l.times
 	if l.times == 0 {
@@ -261,11 +348,25 @@ func (m *model) contribute(l *modelLine, s, t int64) bool {
 		l.counted = slices.Insert(l.counted, at, modelPoint{s, math.Abs(w)})
 	}
 	sc := m.scores[l.score]
-	old := decayHalfLife(sc.value, sc.at, t, sc.halfLife)
-	sum := old + decayHalfLife(w, s, t, sc.halfLife)
+	if sc.decay == decayAll || sc.decay == decayLine {
+		sc.points = append(sc.points, modelPoint{s, w})
+		if limited && len(l.counted) > keep {
+			l.counted = l.counted[1:]
+		}
+		return w != 0 && t-s < sc.span
+	}
+	old := m.unclamped(l.score, t)
+	fade := func(v float64) float64 { return decayHalfLife(v, s, t, sc.halfLife) }
+	if sc.decay == decayStepped {
+		fade = func(v float64) float64 { return v * math.Pow(sc.keep, float64((t-s)/sc.span)) }
+	}
+	sum := old + fade(w)
 	now := clip(sum, sc.min, sc.max)
 	if now != sum && limited {
 		changed := math.Abs(decayHalfLife(now-old, t, s, sc.halfLife))
+		if sc.decay == decayStepped {
+			changed = math.Abs(w * ((now - old) / fade(w)))
+		}
 		l.counted[at].points = min(l.counted[at].points, changed)
 	}
 	if limited && len(l.counted) > keep {
@@ -273,6 +374,9 @@ func (m *model) contribute(l *modelLine, s, t int64) bool {
 	}
 	if now == old {
 		return false
+	}
+	if w > 0 && (sc.value == 0 || s > sc.gain) {
+		sc.gain = s
 	}
 	sc.value, sc.at = now, t
 	return true
@@ -298,6 +402,7 @@ func (m *model) evaluate(t int64, ev *modelEvent, before []bool) bool {
 			m.out = append(m.out, modelOutput{t, "stage", m.stage, tr.to})
 			fired[i], entered, again, changed = true, true, true, true
 			m.stage, m.since = tr.to, t
+			m.enter(t)
 			break
 		}
 	}

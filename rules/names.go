@@ -55,8 +55,10 @@ func (c *nameCheck) ident(e ast.Expr, locals []string) {
 	switch name {
 	case "stage":
 		c.allow(e, "stage")
-	case "event", "score", "grade", "lead":
+	case "event", "score", "grade", "lead", "matrix", "local":
 		c.errorf(e, "%s needs a field: %s", name, oneOf(prefixed(name, c.ld.fieldsOf(name))))
+	case "tags":
+		c.errorf(e, `tags may only be read one by one, with a constant name: tags["pricing"] >= 0.5`)
 	case "traits":
 		c.errorf(e, `traits may only be read one by one, with a constant name: traits.email or traits["first name"]`)
 	default:
@@ -64,14 +66,14 @@ func (c *nameCheck) ident(e ast.Expr, locals []string) {
 			c.errorf(e, "not supported by this version: %s", what)
 			return
 		}
-		known := append([]string{"event", "traits", "score", "grade", "stage", "lead"}, c.ld.defineNames...)
+		known := append([]string{"event", "traits", "score", "grade", "stage", "lead", "tags", "matrix", "local"}, c.ld.defineNames...)
 		c.errorf(e, "unknown name %q%s", name, suggest(name, known))
 	}
 }
 
 // laterRoots are variables of the language that this version does not have.
 var laterRoots = map[string]string{
-	"tags": "tags", "consent": "consent", "account": "accounts", "local": "local time", "matrix": "matrices",
+	"consent": "consent", "account": "accounts",
 }
 
 func prefixed(root string, fields []string) []string {
@@ -93,6 +95,10 @@ func (ld *loader) fieldsOf(root string) []string {
 		return ld.scoreNames
 	case "grade":
 		return ld.gradedNames
+	case "matrix":
+		return ld.matrixNames
+	case "local":
+		return localFields
 	}
 	return nil
 }
@@ -108,7 +114,7 @@ func (c *nameCheck) selection(e ast.Expr, locals []string) {
 	switch root {
 	case "traits":
 		c.trait(e, f)
-	case "event", "lead", "score", "grade":
+	case "event", "lead", "score", "grade", "matrix", "local":
 		known := c.ld.fieldsOf(root)
 		switch {
 		case !slices.Contains(known, f) && root == "grade" && slices.Contains(c.ld.scoreNames, f):
@@ -116,7 +122,7 @@ func (c *nameCheck) selection(e ast.Expr, locals []string) {
 		case !slices.Contains(known, f) && len(known) == 0:
 			c.errorf(e, "unknown %s %q; there are none", root, f)
 		case !slices.Contains(known, f):
-			c.errorf(e, "unknown %s %q%s: expected %s", map[string]string{"event": "event field", "lead": "lead field", "score": "score", "grade": "grade"}[root],
+			c.errorf(e, "unknown %s %q%s: expected %s", fieldKinds[root],
 				f, suggest(f, known), oneOf(known))
 		case sel.IsTestOnly():
 			c.errorf(e, `%s.%s is always there, so has() says nothing; compare it, for text with ""`, root, f)
@@ -126,6 +132,10 @@ func (c *nameCheck) selection(e ast.Expr, locals []string) {
 	default:
 		c.check(operand, locals)
 	}
+}
+
+var fieldKinds = map[string]string{
+	"event": "event field", "lead": "lead field", "score": "score", "grade": "grade", "matrix": "matrix", "local": "field of local",
 }
 
 // trait notes that rules read a trait.
@@ -143,6 +153,8 @@ func (c *nameCheck) trait(e ast.Expr, name string) {
 // allow reports whether a variable may be read where the expression stands.
 func (c *nameCheck) allow(e ast.Expr, root string) bool {
 	switch p := c.p.place; {
+	case p == inDerived && root != "score":
+		c.errorf(e, "a derived score is a sum of scores with constant weights; it can't read %s", root)
 	case p == inMatch && root != "event":
 		c.errorf(e, "a signal's match may read the event and nothing else, not %s; put the rest into the condition that uses the signal", root)
 	case (p == inState || p == inTimerAdd) && (root == "event" || root == "signal"):
@@ -195,6 +207,13 @@ func (c *nameCheck) call(e ast.Expr, locals []string) {
 			c.trait(e, s)
 			return
 		}
+	case name == operators.Index && len(args) == 2 && isIdent(args[0], "tags", locals):
+		if s, ok := stringLiteral(args[1]); ok && s != "" {
+			if c.allow(e, "tags") && !c.ld.set.tags.declared {
+				c.errorf(e, "nothing gives tags; declare tags first")
+			}
+			return
+		}
 	case name == operators.In && len(args) == 2 && isIdent(args[1], "traits", locals):
 		if s, ok := stringLiteral(args[0]); ok {
 			c.trait(e, s)
@@ -211,19 +230,15 @@ func (c *nameCheck) call(e ast.Expr, locals []string) {
 	} else if !c.known(e, name) {
 		return
 	}
+	if t, ok := terms[name]; ok && !call.IsMemberFunction() {
+		c.term(e, name, t, args)
+		return
+	}
 	for _, a := range args {
 		c.check(a, locals)
 	}
-	if c.failed {
-		return
-	}
-	switch name {
-	case "duration":
+	if name == "duration" && !c.failed {
 		c.duration(call)
-	case "signal", "count", "since":
-		c.term(e, name, args)
-	case "in_stage":
-		c.allow(e, "stage")
 	}
 }
 
@@ -232,16 +247,13 @@ func (c *nameCheck) known(e ast.Expr, name string) bool {
 	if strings.Contains(name, "@") || strings.HasSuffix(name, "_") || c.ld.env.HasFunction(name) {
 		return true
 	}
-	if slices.Contains([]string{"sum", "distinct", "first", "last", "then", "without", "until"}, name) {
-		c.errorf(e, "not supported by this version: %s()", name)
-		return false
-	}
 	if slices.Contains([]string{"startsWith", "endsWith", "contains", "matches"}, name) {
 		c.errorf(e, "%s is called on text: event.path.%s(\"...\")", name, name)
 		return false
 	}
 	c.errorf(e, "unknown function %q%s", name, suggest(name, []string{
-		"signal", "count", "since", "in_stage", "has", "size", "duration", "timestamp", "int", "double", "string", "bool",
+		"signal", "count", "sum", "distinct", "first", "last", "since", "then", "without", "in_stage", "until",
+		"has", "size", "duration", "timestamp", "int", "double", "string", "bool",
 	}))
 	return false
 }
@@ -276,34 +288,98 @@ func (c *nameCheck) duration(call ast.CallExpr) {
 	arg.SetKindCase(c.fac.NewLiteral(arg.ID(), types.String(celDuration(ms))))
 }
 
+// termShape says what one of our functions takes: s a signal, f a field of the event, D a span, t a trait.
+type termShape struct {
+	args string
+	form string // how it is written, for error texts
+}
+
+var terms = map[string]termShape{
+	"signal":   {"s", `signal("name")`},
+	"count":    {"sD", `count("signal", "7d")`},
+	"sum":      {"sfD", `sum("signal", "field", "7d")`},
+	"distinct": {"sfD", `distinct("signal", "field", "7d")`},
+	"first":    {"sf", `first("signal", "field")`},
+	"last":     {"sf", `last("signal", "field")`},
+	"since":    {"s", `since("signal")`},
+	"then":     {"ssD", `then("first signal", "second signal", "1h")`},
+	"without":  {"ssD", `without("signal", "missing signal", "1h")`},
+	"in_stage": {"", `in_stage()`},
+	"until":    {"t", `until("trait")`},
+}
+
 // term checks the arguments of one of our functions.
-func (c *nameCheck) term(e ast.Expr, name string, args []ast.Expr) {
-	root := "signal"
-	if name != "signal" {
-		root = name + "()"
-	}
-	if !c.allow(e, root) || len(args) == 0 {
+func (c *nameCheck) term(e ast.Expr, name string, shape termShape, args []ast.Expr) {
+	if len(args) != len(shape.args) {
+		c.errorf(e, "%s() is written %s", name, shape.form)
 		return
 	}
-	s, ok := stringLiteral(args[0])
+	root := name + "()"
+	if name == "signal" {
+		root = name
+	}
+	if !c.allow(e, root) {
+		return
+	}
+	for i, kind := range shape.args {
+		switch kind {
+		case 's':
+			c.signalArgument(args[i], name)
+		case 'f':
+			c.fieldArgument(args[i], name, shape)
+		case 'D':
+			c.spanArgument(args[i], name)
+		case 't':
+			if s, ok := stringLiteral(args[i]); ok {
+				c.trait(args[i], s)
+			} else {
+				c.errorf(args[i], "%s() takes the name of a trait as a constant: %s", name, shape.form)
+			}
+		}
+	}
+}
+
+func (c *nameCheck) signalArgument(arg ast.Expr, name string) {
+	s, ok := stringLiteral(arg)
 	if !ok {
-		c.errorf(args[0], "%s() takes the name of a signal as a constant", name)
+		c.errorf(arg, "%s() takes the name of a signal as a constant: %s", name, terms[name].form)
 		return
 	}
 	slot, ok := c.ld.signalAt[s]
 	if !ok {
-		c.errorf(args[0], "unknown signal %q%s", shorten(s), suggest(s, c.ld.signalNames))
+		c.errorf(arg, "unknown signal %q%s", shorten(s), suggest(s, c.ld.signalNames))
 		return
 	}
 	c.ld.set.signals[slot].used = true
-	if name == "count" && len(args) == 2 && args[1].Kind() == ast.LiteralKind {
-		if d, ok := stringLiteral(args[1]); !ok {
-			c.errorf(args[1], `count() takes a constant duration like "7d"`)
-		} else if ms, err := parseDuration(d); err != nil {
-			c.errorf(args[1], "%q is not a duration: %s", shorten(d), err)
-		} else if ms == 0 {
-			c.errorf(args[1], "a window must be longer than 0")
+}
+
+// fieldArgument checks a field of a signal's events: a name in their properties, or one with event. before it.
+func (c *nameCheck) fieldArgument(arg ast.Expr, name string, shape termShape) {
+	if _, ok := fieldOf(arg); !ok {
+		c.errorf(arg, "%s() takes a field of the event: %s, or event.properties.field", name, shape.form)
+	}
+}
+
+func (c *nameCheck) spanArgument(arg ast.Expr, name string) {
+	ms, ok := int64(0), false
+	if d, isText := stringLiteral(arg); isText {
+		v, err := parseDuration(d)
+		if err != nil {
+			c.errorf(arg, "%q is not a duration: %s", shorten(d), err)
+			return
 		}
+		ms, ok = v, true
+	} else if arg.Kind() == ast.CallKind && arg.AsCall().FunctionName() == "duration" {
+		if c.duration(arg.AsCall()); c.failed {
+			return
+		}
+		ms, ok = constantDuration(arg)
+	}
+	switch {
+	case !ok:
+		c.errorf(arg, `%s() takes a constant duration: %s`, name, terms[name].form)
+	case ms == 0:
+		c.errorf(arg, "a window must be longer than 0")
 	}
 }
 

@@ -16,14 +16,16 @@ import (
 
 // Parse reads rule files as one rule set: their mappings are joined, their lists appended in the order of
 // the files. The error is a *Problems with every mistake that was found.
-func Parse(files ...File) (*Set, error) {
+func Parse(files ...File) (*Set, error) { return parse(files, zoneVersion) }
+
+func parse(files []File, zones string) (*Set, error) {
 	ld := &loader{
 		collector: collector{order: make(map[string]int)},
 		set:       &Set{dedupe: defaultDedupe, maxLate: defaultMaxLate, maxFuture: defaultMaxFuture},
 		signalAt:  make(map[string]int), scoreAt: make(map[string]int), stageAt: make(map[string]int),
 		defines: make(map[string]*define), traitNames: make(map[string]bool), seen: make(map[string]ynode),
 	}
-	ld.set.source = encodeSource(files)
+	ld.set.source = encodeSource(files, zones)
 	if len(ld.set.source) > maxSourceBytes {
 		return nil, &Problems{List: []Problem{{File: files[0].Name, Message: fmt.Sprintf("the rule files are longer than %d bytes", maxSourceBytes)}}}
 	}
@@ -61,6 +63,7 @@ type loader struct {
 
 	signalAt, scoreAt, stageAt                       map[string]int
 	signalNames, scoreNames, gradedNames, stageNames []string
+	matrixNames                                      []string
 	defines                                          map[string]*define
 	defineNames                                      []string
 	traitNames                                       map[string]bool
@@ -71,6 +74,9 @@ type loader struct {
 	// lineNodes and lineKinds are, by line, where it stands and its name when it has no id.
 	lineNodes []ynode
 	lineKinds []string
+	// derivedNodes are, by score, where its sum stands.
+	derivedNodes []ynode
+	matrixScores []matrixScores
 	// signalNodes and stageNodes are where signals and stages are declared.
 	signalNodes, stageNodes []ynode
 	// stageRefs are checked when all stages are known.
@@ -86,15 +92,18 @@ func (ld *loader) load(tops []ynode) {
 			field{key: "define", read: ld.readDefines},
 			field{key: "scores", read: ld.readScores},
 			field{key: "stages", read: ld.once("stages", ld.readStages)},
+			field{key: "matrix", read: ld.readMatrices},
+			field{key: "tags", read: ld.once("tags", ld.readTags)},
+			field{key: "timezone", read: ld.once("timezone", ld.readTimezone)},
 			field{key: "terminal", read: ld.once("terminal", ld.readTerminal)},
 			field{key: "transitions", read: ld.readTransitions},
 			field{key: "handoffs", read: ld.readHandoffs},
 			field{key: "dedupe", read: ld.once("dedupe", func(v ynode) { setInt(ld, v, "dedupe", 0, maxDedupe, &ld.set.dedupe) })},
 			field{key: "max_late", read: ld.once("max_late", func(v ynode) { ld.setDuration(v, "max_late", 0, &ld.set.maxLate) })},
 			field{key: "max_future", read: ld.once("max_future", func(v ynode) { ld.setDuration(v, "max_future", 0, &ld.set.maxFuture) })},
-			ld.unsupported("merge_rank", "merge_rank"), ld.unsupported("matrix", "matrix"), ld.unsupported("tags", "tags"),
+			ld.unsupported("merge_rank", "merge_rank"),
 			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"), ld.unsupported("identity", "identity"),
-			ld.unsupported("consent", "consent"), ld.unsupported("caps", "caps"), ld.unsupported("timezone", "timezone"),
+			ld.unsupported("consent", "consent"), ld.unsupported("caps", "caps"),
 			ld.unsupported("bursts", "bursts"), ld.unsupported("retention", "retention"),
 			field{key: includeKey, read: ld.readInclude},
 		)
@@ -109,7 +118,7 @@ func (ld *loader) load(tops []ynode) {
 		f()
 	}
 	ld.finishNames()
-	env, err := newEnv(ld.scoreNames, ld.gradedNames)
+	env, err := newEnv(ld.scoreNames, ld.gradedNames, ld.matrixNames)
 	if err != nil {
 		ld.add(Problem{File: tops[0].f.name, Message: err.Error()})
 		return
@@ -135,6 +144,22 @@ func (ld *loader) finishNames() {
 			ld.gradedNames = append(ld.gradedNames, s.name)
 		}
 	}
+	for i := range ld.set.matrices {
+		ld.finishMatrix(i)
+	}
+}
+
+func (ld *loader) readTimezone(v ynode) {
+	name, ok := ld.name(v, "timezone")
+	if !ok {
+		return
+	}
+	var z zones
+	if _, err := z.load(name); err != nil {
+		ld.errorf(v, "timezone: %s; write a name of the IANA database like Europe/Berlin", err)
+		return
+	}
+	ld.set.timezone = name
 }
 
 // finish derives what Apply looks up, when everything has been compiled.
@@ -148,7 +173,14 @@ func (ld *loader) finish() {
 	for i, name := range s.traits {
 		s.traitSlot[name] = i
 	}
-	ld.finishSignals()
+	ld.finishScores()
+	ld.finishKeepers()
+	s.entering = make([][]int, len(s.stages))
+	for i := range s.lines {
+		if st := s.lines[i].enter; st >= 0 && st < len(s.entering) {
+			s.entering[st] = append(s.entering[st], i)
+		}
+	}
 	s.from = make([][]int, len(s.stages))
 	for i := range s.transitions {
 		for st, possible := range s.transitions[i].from {
@@ -160,7 +192,6 @@ func (ld *loader) finish() {
 	if len(ld.errors) > 0 {
 		return
 	}
-	ld.checkStateScores()
 	ld.warnUnused()
 }
 

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"fmt"
-	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
@@ -208,53 +206,6 @@ func (ld *loader) readAssign(n ynode, what string) (team string) {
 		team, _ = ld.name(n, what)
 	}
 	return team
-}
-
-// checkStateScores refuses state scores whose conditions depend on themselves.
-func (ld *loader) checkStateScores() {
-	const open, done = 1, 2
-	state := make([]int, len(ld.set.scores))
-	var visit func(slot int) bool
-	visit = func(slot int) bool {
-		s := &ld.set.scores[slot]
-		if !s.state || state[slot] == done {
-			return true
-		}
-		if state[slot] == open {
-			return false
-		}
-		state[slot] = open
-		for _, i := range s.lines {
-			ln := &ld.set.lines[i]
-			reads := append(slices.Clone(ln.when.deps.scores), ln.add.deps.scores...)
-			for _, r := range reads {
-				if !visit(r) {
-					ld.errorf(ld.lineNodes[i], "score %q depends on itself through score %q", s.name, ld.set.scores[r].name)
-					state[slot] = done
-					return true
-				}
-			}
-		}
-		state[slot] = done
-		return true
-	}
-	for slot := range ld.set.scores {
-		visit(slot)
-	}
-}
-
-// notSummable says why scores can't be compared as one sum, "" if they can.
-func (ld *loader) notSummable(sum []weight) string {
-	var lives []int64
-	for _, w := range sum {
-		if h := ld.set.scores[w.score].halfLife; h > 0 && !slices.Contains(lives, h) {
-			lives = append(lives, h)
-		}
-	}
-	if len(lives) > maxTerms {
-		return fmt.Sprintf("a sum of scores with %d different half-lives; at most %d are supported", len(lives), maxTerms)
-	}
-	return ""
 }
 
 // warnUnused warns of what is declared and read by nothing.

@@ -20,6 +20,7 @@ const (
 	intLiteral // integer literals and arithmetic of nothing else: may become doubles
 	doubleType
 	dynType
+	tagsType // the map of tags, whose values are doubles
 )
 
 // doubling rewrites one expression.
@@ -73,6 +74,8 @@ func variableType(name string) numType {
 	switch name {
 	case "lead.events", "lead.ids", "local.hour", "local.weekday":
 		return intType
+	case "tags":
+		return tagsType
 	case "traits", "event.properties", "event.context", "event.traits":
 		return dynType
 	}
@@ -163,8 +166,11 @@ func (d *doubling) inferCall(c ast.CallExpr) numType {
 	case operators.Negate:
 		return kinds[0]
 	case operators.Index:
-		if kinds[0] == dynType {
+		switch kinds[0] {
+		case dynType:
 			return dynType
+		case tagsType:
+			return doubleType
 		}
 		return otherType
 	case "math.@min", "math.@max":

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math"
 	"strconv"
 
 	"leadstream/state/lead"
@@ -20,8 +21,15 @@ type Set struct {
 	dispatch  dispatch
 	traits    []string       // those that rules read, sorted
 	traitSlot map[string]int // the same by name
+	keepers   []keeper       // leads keep them by slot; those of signals come first
 	scores    []score
 	scoreSlot map[string]int
+	fields    []fieldKeeper
+	matrices  []matrix
+	tags      tagRules
+	timezone  string
+	usesLocal bool
+	entering  [][]int // by stage: the lines that its entering runs, in file order
 	lines     []line
 	inactive  []int // inactivity lines, in file order
 	stages    []stage
@@ -33,16 +41,48 @@ type Set struct {
 	rules []string
 }
 
+// decay says how a score is kept and what time does to it.
+type decay uint8
+
+const (
+	decayNone    decay = iota // none and half_life: one value; halfLife 0 is none
+	decayAll                  // expire_after: each contribution counts for span, then not at all
+	decayLine                 // linear_over: each contribution falls to 0 over span
+	decayStepped              // step: one value, multiplied by keep every span after the latest gain
+	stateScore                // the sum of the lines that hold
+	derived                   // a weighted sum of other scores
+)
+
 // score is one score.
 type score struct {
 	name     string
+	decay    decay
 	halfLife int64 // ms, 0 none
+	span     int64 // expire_after, linear_over and step, ms
+	keep     float64
+	keeper   int // where expire_after and linear_over keep their contributions
 	min, max float64
-	state    bool // the sum of the lines that hold
 	lines    []int
+	// A derived score is the sum of parts, scores that are not derived, and base.
+	parts []weight
+	base  float64
+	// timed says that it may change with time alone.
+	timed bool
 	// Grades from the highest floor to the lowest; empty without grades.
 	gradeNames  []string
 	gradeFloors []float64
+}
+
+// clamped says that the score is limited when it is read, not when something is added.
+func (s *score) clamped() bool {
+	return s.decay != decayNone && s.decay != decayStepped && (s.min > -math.MaxFloat64 || s.max < math.MaxFloat64)
+}
+
+// matrix is two grades side by side.
+type matrix struct {
+	name       string
+	rows, cols int // scores
+	cells      []string
 }
 
 // line is one line of a score.
@@ -51,13 +91,23 @@ type line struct {
 	score  int
 	signal int // -1 unless it is a signal's line
 	add    *number
-	when   *cond // state lines
 	limit  *limit
 	by     *keyExpr
+	// State lines: the first tier whose condition is true counts. A line with `when` has one.
+	tiers []tierLine
 	// Inactivity lines.
 	inactive int64
 	of       []int // signals; nil: track, page and screen
 	repeat   bool
+	// Stage lines: enter is a stage, -1 for other lines. set says that add is the score's new value.
+	enter int
+	set   bool
+}
+
+// tierLine is one entry of a state line.
+type tierLine struct {
+	when *cond
+	add  *number
 }
 
 type stage struct {

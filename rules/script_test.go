@@ -332,11 +332,17 @@ func (s *script) state() string {
 		fmt.Fprintf(&b, "trait %s = %s at %s\n", x.Name, x.Value.Text, showTime(x.Time))
 	}
 	for _, x := range l.Signals {
-		fmt.Fprintf(&b, "signal %s: last %s, %d entries, %d buckets\n", s.set.signals[x.Slot].name, showTime(x.Last), len(x.Entries), len(x.Buckets))
+		fmt.Fprintf(&b, "%s: last %s, %d entries, %d buckets\n", s.set.keepers[x.Slot].name, showTime(x.Last), len(x.Entries), len(x.Buckets))
 	}
 	for _, x := range l.Lines {
 		ln := &s.set.lines[x.Slot]
 		fmt.Fprintf(&b, "line %s.%s: fired %d, counted %v, points %v\n", s.set.scores[ln.score].name, ln.id, x.Fired, x.Counted, x.Points)
+	}
+	for _, x := range l.Fields {
+		fmt.Fprintf(&b, "%s: %s at %s\n", s.set.fields[x.Slot].name, x.Value.Text, showTime(x.Time))
+	}
+	for _, x := range l.Tags {
+		fmt.Fprintf(&b, "tag %s: %s at %s\n", x.Name, number3(x.Weight), showTime(x.At))
 	}
 	for i, x := range l.Edges {
 		fmt.Fprintf(&b, "edge %s: %v until %d\n", s.set.handoffs[i].name, x.On, x.Until)

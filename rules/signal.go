@@ -15,10 +15,9 @@ type signal struct {
 	used  bool
 	lines []int // lines that it feeds, in file order
 	match match
-	// keep says that leads remember when the signal came; win how.
-	keep  bool
-	spans []int64
-	win   window
+	// keepers are the windows, fields the fields that its events are entered into.
+	keepers, fields []int
+	tags            []int // tag lines
 }
 
 // match is a signal's condition. Comparisons of the event's type and name with constants, joined by &&,
@@ -173,25 +172,4 @@ func fieldIsOneOf(e ast.Expr) (field string, values []string, ok bool) {
 	}
 	field, ok = qualified(left)
 	return field, values, ok && len(values) > 0
-}
-
-// keepLast makes leads remember when a signal last came.
-func (ld *loader) keepLast(slot int) { ld.set.signals[slot].keep = true }
-
-// keepWindow makes leads remember what came of a signal in a span.
-func (ld *loader) keepWindow(slot int, span int64) {
-	s := &ld.set.signals[slot]
-	s.keep = true
-	if !slices.Contains(s.spans, span) {
-		s.spans = append(s.spans, span)
-	}
-}
-
-// finishSignals decides what leads keep, when all rules have said what they read.
-func (ld *loader) finishSignals() {
-	for i := range ld.set.signals {
-		s := &ld.set.signals[i]
-		s.win = newWindow(maxEntries, false, s.spans...)
-	}
-	ld.set.dispatch = newDispatch(ld.set.signals)
 }

@@ -14,8 +14,8 @@ func (s *Set) Source() []byte { return s.source }
 
 // encodeSource joins the files' texts, each with its length before it. Their names are no part of it: the
 // same rules in another directory are the same version.
-func encodeSource(files []File) []byte {
-	b := []byte(sourceMagic)
+func encodeSource(files []File, zones string) []byte {
+	b := append(binary.AppendUvarint([]byte(sourceMagic), uint64(len(zones))), zones...)
 	for _, f := range files {
 		b = binary.AppendUvarint(b, uint64(len(f.Src)))
 		b = append(b, f.Src...)
@@ -42,6 +42,10 @@ func ParseSource(src []byte) (*Set, error) {
 		b, rest = rest[used:used+int(n)], rest[used+int(n):]
 		return b, true
 	}
+	zones, ok := next()
+	if !ok {
+		return nil, fmt.Errorf("reading a published rule set: %w", ErrSource)
+	}
 	var files []File
 	for len(rest) > 0 {
 		text, ok := next()
@@ -50,5 +54,5 @@ func ParseSource(src []byte) (*Set, error) {
 		}
 		files = append(files, File{Name: fmt.Sprintf("file %d", len(files)+1), Src: text, expanded: true})
 	}
-	return Parse(files...)
+	return parse(files, string(zones))
 }

@@ -93,7 +93,7 @@ func (e *Evaluator) inactivityDue(slot int) int64 {
 
 // fireInactivity makes the contribution of an inactivity line due at d and reports whether the score moved.
 func (e *Evaluator) fireInactivity(slot int, d int64) bool {
-	w, ok := e.number(e.set.lines[slot].add)
+	w, _, ok := e.number(e.set.lines[slot].add)
 	moved := ok && w != 0 && e.contribute(slot, 0, w, d, 0)
 	x := e.lineState(slot, 0)
 	if x == nil {

@@ -72,6 +72,21 @@ func (e *Evaluator) move(tr *transition, m mode) {
 	e.changed()
 	o.Top = e.top(maxTop)
 	e.out = append(e.out, o)
+	e.enterStage()
+}
+
+// enterStage runs the lines of the stage that was entered.
+func (e *Evaluator) enterStage() {
+	for _, slot := range e.set.entering[e.l.Stage] {
+		ln := &e.set.lines[slot]
+		w, _, ok := e.number(ln.add)
+		if ln.set {
+			w -= e.unclamped(ln.score)
+		}
+		if ok && w != 0 {
+			e.contribute(slot, 0, w, e.at, 0)
+		}
+	}
 }
 
 // The kinds of timers, as outputs name them.
@@ -87,7 +102,7 @@ func (e *Evaluator) output(k lead.Kind) lead.Output {
 	l := e.l
 	o := lead.Output{
 		Kind: k, ID: lead.OutputID(l.ID, l.Incarnation, l.Seq), Lead: l.ID, UserID: l.UserID, At: e.at,
-		Event: e.trigger, RuleSet: e.set.version, Scores: e.namedScores(),
+		Event: e.trigger, RuleSet: e.set.version, Scores: e.namedScores(), Matrices: e.namedCells(),
 	}
 	l.Seq++
 	return o
@@ -97,12 +112,23 @@ func (e *Evaluator) namedScores() []lead.NamedScore {
 	list := make([]lead.NamedScore, len(e.set.scores))
 	for i := range e.set.scores {
 		s := &e.set.scores[i]
-		v, _ := e.scoreAt(i)
-		list[i] = lead.NamedScore{Name: s.name, Value: v}
+		list[i] = lead.NamedScore{Name: s.name, Value: e.scoreAt(i)}
 		if len(s.gradeNames) > 0 {
 			g, _ := e.gradeAt(i)
 			list[i].Grade = s.gradeNames[g]
 		}
+	}
+	return list
+}
+
+func (e *Evaluator) namedCells() []lead.NamedCell {
+	if len(e.set.matrices) == 0 {
+		return nil
+	}
+	list := make([]lead.NamedCell, len(e.set.matrices))
+	for i := range e.set.matrices {
+		cell, _ := e.cellAt(i)
+		list[i] = lead.NamedCell{Name: e.set.matrices[i].name, Cell: e.set.matrices[i].cells[cell]}
 	}
 	return list
 }
@@ -126,23 +152,24 @@ func (e *Evaluator) contributions() []lead.NamedContribution {
 	list := make([]lead.NamedContribution, 0, len(l.Ledger)+4)
 	for i := range e.set.lines {
 		ln := &e.set.lines[i]
-		if ln.when == nil {
+		if ln.tiers == nil {
 			continue
 		}
-		if on, _ := e.test(ln.when); on {
-			if v, ok := e.number(ln.add); ok && v != 0 {
-				list = append(list, lead.NamedContribution{Score: e.set.scores[ln.score].name, Line: ln.id, Time: e.at, Points: v, Now: v})
-			}
+		if v, _ := e.stateLine(ln); v != 0 {
+			list = append(list, lead.NamedContribution{Score: e.set.scores[ln.score].name, Line: ln.id, Time: e.at, Points: v, Now: v})
 		}
 	}
 	for i := len(l.Ledger) - 1; i >= 0; i-- {
 		c := &l.Ledger[i]
-		now := decayHalfLife(c.Points, c.Time, e.at, e.set.scores[c.Score].halfLife)
+		now := e.set.scores[c.Score].left(&l.Scores[c.Score], c, e.at)
 		if now == 0 {
 			continue
 		}
 		n := lead.NamedContribution{
-			Score: e.set.scores[c.Score].name, Line: e.set.lines[c.Line].id, Time: c.Time, Points: c.Points, Now: now,
+			Score: e.set.scores[c.Score].name, Line: manualLine, Time: c.Time, Points: c.Points, Now: now,
+		}
+		if c.Line != lead.NoSlot {
+			n.Line = e.set.lines[c.Line].id
 		}
 		if c.Signal != lead.NoSlot {
 			n.Signal = e.set.signals[c.Signal].name

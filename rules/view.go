@@ -1,6 +1,11 @@
 package rules
 
-import "leadstream/state/lead"
+import (
+	"math"
+	"slices"
+
+	"leadstream/state/lead"
+)
 
 // View is a lead in the words of its rule set, at one instant.
 type View struct {
@@ -15,19 +20,31 @@ type View struct {
 	StageSince int64
 	// Scores are in the rule set's order, with their grades.
 	Scores []lead.NamedScore
+	// Matrices are the cells of the rule set's matrices, in its order.
+	Matrices []lead.NamedCell
+	// Tags are the lead's tags, the strongest first, with their weights at At.
+	Tags []NamedTag
 	// NextChange is the first ms at which time alone changes something: points, a stage, a hand-off or a
 	// hand-off's condition. Never if nothing does.
 	NextChange int64
 	// Ledger lists what the scores consist of, newest first: for each score its entries add up to its value.
 	// State lines that hold come first. What contributions that are no longer known one by one still add is
-	// one entry with the line "older", what min and max take away one with the line "limit".
+	// one entry with the line "older", what min and max take away one with the line "limit". A derived score
+	// has one entry for each score that it is derived from.
 	Ledger []lead.NamedContribution
 }
 
-// The lines of ledger entries that are no contributions.
+// NamedTag is a tag and its weight.
+type NamedTag struct {
+	Name   string
+	Weight float64
+}
+
+// The lines of ledger entries that are no contributions of a line.
 const (
-	olderLine = "older"
-	limitLine = "limit"
+	manualLine = "manual"
+	olderLine  = "older"
+	limitLine  = "limit"
 )
 
 // maxIdle bounds how many timers that change nothing are looked through for the next that does.
@@ -41,40 +58,65 @@ func (e *Evaluator) View(l *lead.Lead, at int64) View {
 	v := View{
 		At: at, UserID: l.UserID, FirstSeen: l.FirstSeen, LastSeen: l.LastSeen, Events: l.Events,
 		Stage: e.set.stages[l.Stage].name, StageSince: l.StageSince,
-		Scores: e.namedScores(), Ledger: e.contributions(),
+		Scores: e.namedScores(), Matrices: e.namedCells(), Tags: e.namedTags(), Ledger: e.contributions(),
 	}
-	for i := range e.set.scores {
-		s := &e.set.scores[i]
-		if s.state {
-			v.Ledger = appendRest(v.Ledger, s.name, limitLine, v.Scores[i].Value-e.stateSum(i), at)
-			continue
-		}
-		r := &l.Scores[i]
-		v.Ledger = appendRest(v.Ledger, s.name, olderLine, decayHalfLife(r.Remainder, r.RemainderAt, at, s.halfLife), r.RemainderAt)
-	}
+	e.explainRest(&v)
 	v.NextChange = e.nextChange(l)
 	e.quiet = false
 	return v
 }
 
-func appendRest(list []lead.NamedContribution, score, line string, now float64, t int64) []lead.NamedContribution {
-	if now == 0 {
-		return list
-	}
-	return append(list, lead.NamedContribution{Score: score, Line: line, Time: t, Points: now, Now: now})
-}
-
-// stateSum is a state score before it is clamped.
-func (e *Evaluator) stateSum(slot int) float64 {
-	sum := 0.0
-	for _, i := range e.set.scores[slot].lines {
-		if on, _ := e.test(e.set.lines[i].when); on {
-			if v, ok := e.number(e.set.lines[i].add); ok {
-				sum = finite(sum + v)
+// explainRest adds what the contributions do not explain of the scores.
+func (e *Evaluator) explainRest(v *View) {
+	for i := range e.set.scores {
+		s, shown := &e.set.scores[i], v.Scores[i].Value
+		plain := e.unclamped(i)
+		at := v.At
+		add := func(line string, now float64) {
+			if now != 0 {
+				v.Ledger = append(v.Ledger, lead.NamedContribution{Score: s.name, Line: line, Time: at, Points: now, Now: now})
 			}
 		}
+		switch s.decay {
+		case derived:
+			for _, w := range s.parts {
+				add("score."+e.set.scores[w.score].name, w.by*v.Scores[w.score].Value)
+			}
+			add("constant", s.base)
+		case decayAll, decayLine:
+			// Their contributions are all known as a sum, and those in the ledger one by one.
+			rest, size := plain, 0.0
+			for _, c := range v.Ledger {
+				if c.Score == s.name {
+					rest -= c.Now
+					size = max(size, math.Abs(c.Now))
+				}
+			}
+			if math.Abs(rest) > 1e-12*size {
+				add(olderLine, rest)
+			}
+		case decayNone, decayStepped:
+			at = e.l.Scores[i].RemainderAt
+			add(olderLine, s.remainder(&e.l.Scores[i], v.At))
+		}
+		if s.clamped() {
+			add(limitLine, shown-plain)
+		}
 	}
-	return sum
+}
+
+func (e *Evaluator) namedTags() []NamedTag {
+	if len(e.l.Tags) == 0 {
+		return nil
+	}
+	at, h := e.at, e.set.tags.halfLife
+	sorted := slices.Clone(e.l.Tags)
+	slices.SortFunc(sorted, func(a, b lead.Tag) int { return compareTags(&a, &b, at, h) })
+	list := make([]NamedTag, len(sorted))
+	for i, t := range sorted {
+		list[i] = NamedTag{t.Name, decayHalfLife(t.Weight, t.At, at, h)}
+	}
+	return list
 }
 
 // nextChange fires a copy's timers until one does something.

@@ -22,6 +22,10 @@ func (l *Lead) CloneInto(dst *Lead) {
 	dst.Traits = append(clearTail(old.Traits, len(l.Traits))[:0], l.Traits...)
 	dst.Recent = append(old.Recent[:0], l.Recent...)
 	dst.Ledger = append(old.Ledger[:0], l.Ledger...)
+	dst.Fields = append(clearTail(old.Fields, len(l.Fields))[:0], l.Fields...)
+	dst.Tags = append(clearTail(old.Tags, len(l.Tags))[:0], l.Tags...)
+	dst.Held = append(clearTail(old.Held, len(l.Held))[:0], l.Held...)
+	dst.Early = append(old.Early[:0], l.Early...)
 }
 
 func cloneLines(dst, src []Line) []Line {
@@ -116,6 +120,16 @@ func (l *Lead) Size() int {
 	}
 	for i := range l.Signals {
 		n += arrayBytes(l.Signals[i].Entries) + arrayBytes(l.Signals[i].Buckets)
+	}
+	n += arrayBytes(l.Fields) + arrayBytes(l.Tags) + arrayBytes(l.Held) + arrayBytes(l.Early)
+	for i := range l.Fields {
+		n += cap(l.Fields[i].Value.Text)
+	}
+	for i := range l.Held {
+		n += cap(l.Held[i].Value.Text)
+	}
+	for i := range l.Tags {
+		n += len(l.Tags[i].Name)
 	}
 	for i := range l.Traits {
 		n += len(l.Traits[i].Name) + cap(l.Traits[i].Value.Text)

@@ -15,11 +15,14 @@ import (
 //	3 clock            9 last seen    15 stage since   21 recent
 //	4 id              10 last active  16 scores        22 recent next
 //	5 incarnation     11 events       17 lines         23 ledger
+//	24 fields         25 tags         26 held          27 early
 //
 // Due is nil for Never. Every other time is its distance from the clock, nil for 0: near times
 // take 5 bytes or fewer instead of 9. A float that is a whole number is written as an integer: most points
 // are. Slices of structs are flat arrays, their fields one after another. Recent is a
 // byte string of 8 bytes each, big endian, nil when empty.
+//
+// Schema 1 ended with the ledger, and had neither gain and steps of a score nor steps of a contribution.
 //
 // Every number has one form, the shortest, and readers accept no other: equal leads are equal bytes,
 // and what decodes encodes to the same bytes again.
@@ -29,19 +32,24 @@ import (
 // the speed nor the one form can be had from them. A test reads it with such a package.
 
 // SchemaVersion is the version of the encoding that AppendEncode writes. Decode reads it and every older one.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
-// Elements of the array of version 1, and fields of the structs inside its flat arrays.
+// Elements of the array, and fields of the structs inside its flat arrays.
 const (
-	leadFields         = 24
-	scoreFields        = 4
+	leadFields         = 28
+	scoreFields        = 6
 	lineFields         = 5
 	signalFields       = 4
 	entryFields        = 3
 	bucketFields       = 3
 	edgeFields         = 2
 	traitFields        = 5
-	contributionFields = 6
+	contributionFields = 7
+	fieldFields        = 5
+	tagFields          = 3
+	heldFields         = 11
+
+	leadFields1, scoreFields1, contributionFields1 = 24, 4, 6 // of version 1
 )
 
 var (
@@ -89,6 +97,10 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.hashes(l.Recent)
 	e.uint(uint64(l.RecentNext))
 	e.ledger(l.Ledger)
+	e.fields(l.Fields)
+	e.tags(l.Tags)
+	e.held(l.Held)
+	e.hashes(l.Early)
 	return e.b
 }
 
@@ -104,6 +116,16 @@ func (l *Lead) check() error {
 	for i := range l.Traits {
 		if k := l.Traits[i].Value.Kind; k > Map {
 			return fmt.Errorf("trait %d has kind %d", i, k)
+		}
+	}
+	for i := range l.Fields {
+		if k := l.Fields[i].Value.Kind; k > Map {
+			return fmt.Errorf("field %d has kind %d", i, k)
+		}
+	}
+	for i := range l.Held {
+		if k := l.Held[i].Value.Kind; k > Map {
+			return fmt.Errorf("held value %d has kind %d", i, k)
 		}
 	}
 	return nil
@@ -154,6 +176,8 @@ func (e *encoder) scores(s []Score) {
 		e.time(s[i].At)
 		e.float(s[i].Remainder)
 		e.time(s[i].RemainderAt)
+		e.time(s[i].Gain)
+		e.int(s[i].Steps)
 	}
 }
 
@@ -206,8 +230,7 @@ func (e *encoder) traits(s []Trait) {
 	e.array(len(s) * traitFields)
 	for i := range s {
 		e.str(s[i].Name)
-		e.uint(uint64(s[i].Value.Kind))
-		e.b = appendStr(e.b, s[i].Value.Text)
+		e.value(s[i].Value)
 		e.time(s[i].Time)
 		e.uint(s[i].Message)
 	}
@@ -222,6 +245,47 @@ func (e *encoder) ledger(s []Contribution) {
 		e.uint(uint64(s[i].Score))
 		e.uint(uint64(s[i].Line))
 		e.uint(uint64(s[i].Signal))
+		e.int(s[i].Steps)
+	}
+}
+
+func (e *encoder) value(v Value) {
+	e.uint(uint64(v.Kind))
+	e.b = appendStr(e.b, v.Text)
+}
+
+func (e *encoder) fields(s []Field) {
+	e.array(len(s) * fieldFields)
+	for i := range s {
+		e.uint(uint64(s[i].Slot))
+		e.value(s[i].Value)
+		e.time(s[i].Time)
+		e.uint(s[i].Message)
+	}
+}
+
+func (e *encoder) tags(s []Tag) {
+	e.array(len(s) * tagFields)
+	for i := range s {
+		e.str(s[i].Name)
+		e.float(s[i].Weight)
+		e.time(s[i].At)
+	}
+}
+
+func (e *encoder) held(s []Held) {
+	e.array(len(s) * heldFields)
+	for i := range s {
+		e.uint(uint64(s[i].Kind))
+		e.uint(uint64(s[i].Slot))
+		e.time(s[i].Due)
+		e.time(s[i].Time)
+		e.uint(s[i].Message)
+		e.uint(s[i].Key)
+		e.float(s[i].Points)
+		e.value(s[i].Value)
+		e.uint(s[i].Mail)
+		e.uint(s[i].Link)
 	}
 }
 

@@ -223,7 +223,7 @@ func TestAnyMsgpackReaderReadsIt(t *testing.T) {
 func TestEncodingIsSmall(t *testing.T) {
 	// Empty slices take one byte each: the header, seven small fields and the id are all that is left.
 	enc := AppendEncode(nil, &Lead{ID: "x", Due: Never})
-	if want := 3 + 23 + 2; len(enc) != want {
+	if want := 3 + 27 + 2; len(enc) != want {
 		t.Errorf("the smallest lead takes %d bytes, want %d: %x", len(enc), want, enc)
 	}
 }
@@ -246,6 +246,9 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("unclassified error: %v", err)
 			}
 			return
+		}
+		if src[3] == 1 {
+			return // what is written is always of the newest version
 		}
 		if epochErr != nil || dueErr != nil || epoch != l.Epoch || due != l.Due {
 			t.Fatalf("peeked epoch %d (%v) and due %d (%v) of %d and %d", epoch, epochErr, due, dueErr, l.Epoch, l.Due)

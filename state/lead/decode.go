@@ -37,6 +37,13 @@ func Decode(src []byte, l *Lead) error {
 	l.Recent = d.hashes(l.Recent)
 	l.RecentNext = int(d.uintTo("recent next", math.MaxInt32))
 	l.Ledger = d.ledger(l.Ledger)
+	l.Fields, l.Tags, l.Held, l.Early = l.Fields[:0], l.Tags[:0], l.Held[:0], l.Early[:0]
+	if d.version > 1 {
+		l.Fields = d.fields(l.Fields)
+		l.Tags = d.tags(l.Tags)
+		l.Held = d.held(l.Held)
+		l.Early = d.hashes(l.Early)
+	}
 	if d.err == nil && d.i != len(src) {
 		d.fail("end", "more bytes follow")
 	}
@@ -69,10 +76,11 @@ func EncodedDue(src []byte) (int64, error) {
 // decoder reads msgpack values of b in their shortest form. The first error sticks: after it every
 // method returns zero, so that callers check once.
 type decoder struct {
-	b     []byte
-	i     int
-	clock int64
-	err   error
+	b       []byte
+	i       int
+	clock   int64
+	version uint64
+	err     error
 }
 
 func (d *decoder) header() {
@@ -84,9 +92,10 @@ func (d *decoder) header() {
 		d.err = fmt.Errorf("decoding lead: %w: schema %d, this program knows up to %d", ErrNewerSchema, version, SchemaVersion)
 	case version == 0:
 		d.fail("schema version", "is 0")
-	case n != leadFields:
+	case version == 1 && n != leadFields1, version > 1 && n != leadFields:
 		d.fail("lead", "has another number of fields than its schema")
 	}
+	d.version = version
 }
 
 func (d *decoder) due() int64 {
@@ -102,13 +111,20 @@ func (d *decoder) due() int64 {
 }
 
 func (d *decoder) scores(s []Score) []Score {
-	s = alloc(s, d.array("scores", scoreFields))
+	fields := scoreFields
+	if d.version == 1 {
+		fields = scoreFields1
+	}
+	s = alloc(s, d.array("scores", fields))
 	for i := range s {
 		s[i] = Score{
 			Value:       d.float("score value"),
 			At:          d.time("score at"),
 			Remainder:   d.float("score remainder"),
 			RemainderAt: d.time("score remainder at"),
+		}
+		if d.version > 1 {
+			s[i].Gain, s[i].Steps = d.time("score gain"), d.int("score steps")
 		}
 	}
 	return s
@@ -163,9 +179,7 @@ func (d *decoder) traits(s []Trait) []Trait {
 	s = resize(s, d.array("traits", traitFields))
 	for i := range s {
 		s[i].Name = d.str("trait name", s[i].Name)
-		s[i].Value.Kind = ValueKind(d.uintTo("trait kind", uint64(Map)))
-		// Not into the old text's memory: clones share it.
-		s[i].Value.Text = append([]byte(nil), d.raw("trait text")...)
+		s[i].Value = d.value("trait value")
 		s[i].Time = d.time("trait time")
 		s[i].Message = d.uint("trait message")
 	}
@@ -173,7 +187,11 @@ func (d *decoder) traits(s []Trait) []Trait {
 }
 
 func (d *decoder) ledger(s []Contribution) []Contribution {
-	s = alloc(s, d.array("ledger", contributionFields))
+	fields := contributionFields
+	if d.version == 1 {
+		fields = contributionFields1
+	}
+	s = alloc(s, d.array("ledger", fields))
 	for i := range s {
 		s[i] = Contribution{
 			Message: d.uint("contribution message"),
@@ -182,6 +200,50 @@ func (d *decoder) ledger(s []Contribution) []Contribution {
 			Score:   d.uint16("contribution score"),
 			Line:    d.uint16("contribution line"),
 			Signal:  d.uint16("contribution signal"),
+		}
+		if d.version > 1 {
+			s[i].Steps = d.int("contribution steps")
+		}
+	}
+	return s
+}
+
+// value reads a value into memory of its own: clones share the old one's.
+func (d *decoder) value(field string) Value {
+	kind := ValueKind(d.uintTo(field, uint64(Map)))
+	return Value{Kind: kind, Text: append([]byte(nil), d.raw(field)...)}
+}
+
+func (d *decoder) fields(s []Field) []Field {
+	s = alloc(s, d.array("fields", fieldFields))
+	for i := range s {
+		s[i] = Field{Slot: d.uint16("field slot"), Value: d.value("field value"), Time: d.time("field time"), Message: d.uint("field message")}
+	}
+	return s
+}
+
+func (d *decoder) tags(s []Tag) []Tag {
+	s = resize(s, d.array("tags", tagFields))
+	for i := range s {
+		s[i] = Tag{Name: d.str("tag name", s[i].Name), Weight: d.float("tag weight"), At: d.time("tag at")}
+	}
+	return s
+}
+
+func (d *decoder) held(s []Held) []Held {
+	s = alloc(s, d.array("held", heldFields))
+	for i := range s {
+		s[i] = Held{
+			Kind:    HeldKind(d.uintTo("held kind", math.MaxUint8)),
+			Slot:    d.uint16("held slot"),
+			Due:     d.time("held due"),
+			Time:    d.time("held time"),
+			Message: d.uint("held message"),
+			Key:     d.uint("held key"),
+			Points:  d.float("held points"),
+			Value:   d.value("held value"),
+			Mail:    d.uint("held mail"),
+			Link:    d.uint("held link"),
 		}
 	}
 	return s

@@ -64,6 +64,14 @@ type Lead struct {
 	RecentNext int
 	// Ledger holds the newest contributions, oldest first.
 	Ledger []Contribution
+	// Fields is sparse: fields of the first and last events of signals, as rules ask for them.
+	Fields []Field
+	// Tags are sorted by name.
+	Tags []Tag
+	// Held are what waits to be released, in the order of release.
+	Held []Held
+	// Early are the hashes of messages that were retracted before they came, oldest first.
+	Early []uint64
 }
 
 // Score is the stored value of one score: Value at time At. Reads decay it from At to the time asked
@@ -74,6 +82,10 @@ type Score struct {
 	// Remainder is what contributions pushed out of the ledger still add, as of RemainderAt.
 	Remainder   float64
 	RemainderAt int64
+	// Gain is the time of the latest gain, from which a step score's steps are counted; Steps how many have
+	// passed up to At since the lead began. Both are 0 for other scores.
+	Gain  int64
+	Steps int64
 }
 
 // Line is what a score line remembers.
@@ -140,8 +152,63 @@ type Contribution struct {
 	Time int64
 	// Points are what it changed the score by at Time, after clipping.
 	Points float64
-	// Score and Line are slots; Signal is a slot, or NoSlot for a line without signal.
+	// Score and Line are slots, Line NoSlot for an adjustment by hand; Signal is a slot, or NoSlot for a
+	// line without signal.
 	Score, Line, Signal uint16
+	// Steps is Score.Steps as it was at Time, for step scores.
+	Steps int64
+}
+
+// Field is a field of one event of a signal: the first or the last one.
+type Field struct {
+	Slot    uint16
+	Value   Value
+	Time    int64
+	Message uint64
+}
+
+// Tag is the weight of a tag: Weight at time At.
+type Tag struct {
+	Name   string
+	Weight float64
+	At     int64
+}
+
+// HeldKind tells what is held.
+type HeldKind uint8
+
+// The kinds of what is held. Those after HeldSignal belong to the HeldSignal before them.
+const (
+	// HeldPoints are the points of one line.
+	HeldPoints HeldKind = iota + 1
+	// HeldSignal is a whole signal.
+	HeldSignal
+	// HeldLine are the points that one line makes of it.
+	HeldLine
+	// HeldEntry is what a window keeps of it, HeldField what a field keeps.
+	HeldEntry
+	HeldField
+	// HeldTag is the weight it gives to a tag.
+	HeldTag
+)
+
+// Held is something that is delayed: it counts at Due, as of its own time.
+type Held struct {
+	Kind HeldKind
+	// Slot is that of the line, signal, window, field or tag line.
+	Slot uint16
+	// Due is when it is released.
+	Due int64
+	// Time and Message are those of the event.
+	Time    int64
+	Message uint64
+	// Key is the key of the line's limit; Points what it adds, before limits.
+	Key    uint64
+	Points float64
+	// Value is a field's value, a tag's name.
+	Value Value
+	// Mail and Link are hashes of the e-mail and of the link in it that a held open or click belongs to.
+	Mail, Link uint64
 }
 
 // NoSlot marks an absent slot.

@@ -46,6 +46,8 @@ type Output struct {
 
 	// Scores are the values at At, in the rule set's order. Grades are those of scores that have them.
 	Scores []NamedScore
+	// Matrices are the cells of the rule set's matrices, in its order.
+	Matrices []NamedCell
 	// Top are contributions by present value: the top 5 for a stage change, all in the ledger that
 	// still count for a hand-off (at most 64).
 	Top []NamedContribution
@@ -56,6 +58,11 @@ type NamedScore struct {
 	Name  string
 	Value float64
 	Grade string
+}
+
+// NamedCell is a matrix and the cell that a lead is in: two grades side by side.
+type NamedCell struct {
+	Name, Cell string
 }
 
 // NamedContribution is a ledger entry in the rule set's words.

@@ -40,6 +40,9 @@ func AppendJSON(dst []byte, o *Output) []byte {
 		dst = appendText(dst, "stage", o.To)
 	}
 	dst = appendScores(dst, o.Scores)
+	if len(o.Matrices) > 0 {
+		dst = appendCells(dst, o.Matrices)
+	}
 	dst = appendTop(dst, o.Top)
 	return append(dst, '}')
 }
@@ -65,6 +68,18 @@ func appendScores(dst []byte, scores []NamedScore) []byte {
 		some = true
 		dst = append(appendQuoted(dst, s.Name), ':')
 		dst = appendQuoted(dst, s.Grade)
+	}
+	return append(dst, '}')
+}
+
+func appendCells(dst []byte, cells []NamedCell) []byte {
+	dst = append(dst, `,"matrix":{`...)
+	for i, c := range cells {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendQuoted(dst, c.Name), ':')
+		dst = appendQuoted(dst, c.Cell)
 	}
 	return append(dst, '}')
 }

@@ -1,0 +1,276 @@
+package ruletest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"leadstream/rules"
+	"leadstream/state/lead"
+)
+
+// result compares what happened with what was expected.
+func (t *test) result(b *bench) Result {
+	d := differ{t: t, causes: make(map[string]string)}
+	for _, s := range t.steps {
+		if s.event != nil {
+			d.causes[string(s.event.MessageID)] = s.text
+		}
+	}
+	for i := range t.expect {
+		d.scores = d.scores || t.expect[i].kind != 0 && len(t.expect[i].scores)+len(t.expect[i].grades) > 0
+	}
+	for _, id := range t.leads {
+		d.compare(id, b)
+	}
+	r := Result{Test: t.name, Line: t.line, Failed: d.failed, Happened: t.happened(b.out), Notes: b.notes()}
+	if d.failed {
+		r.Diff = d.text.String()
+	}
+	return r
+}
+
+// differ writes what a test expected and what happened, a line for each.
+type differ struct {
+	t      *test
+	text   strings.Builder
+	causes map[string]string // texts of steps by message id
+	scores bool              // outputs are shown with their scores
+	failed bool
+}
+
+func (d *differ) line(mark byte, at, text string) {
+	fmt.Fprintf(&d.text, "  %c %-12s %s\n", mark, at, text)
+}
+
+// compare writes one lead's lines.
+func (d *differ) compare(id string, b *bench) {
+	if len(d.t.leads) > 1 {
+		fmt.Fprintf(&d.text, "  lead %s\n", id)
+	}
+	var want []*expectation
+	for i := range d.t.expect {
+		if e := &d.t.expect[i]; e.kind != 0 && e.lead == id {
+			want = append(want, e)
+		}
+	}
+	var got []*lead.Output
+	for i := range b.out {
+		if o := &b.out[i]; o.Lead == id {
+			got = append(got, o)
+		}
+	}
+	for _, p := range align(want, got) {
+		switch {
+		case p.want == nil:
+			d.failed = true
+			d.line('+', d.offset(p.got.At), d.happened(p.got))
+		case p.got == nil:
+			d.failed = true
+			d.line('-', d.wantedAt(p.want), describe(p.want))
+		default:
+			d.line(' ', d.offset(p.got.At), d.happened(p.got))
+		}
+	}
+	for i := range b.looks {
+		if b.looks[i].lead == id {
+			d.look(&b.looks[i])
+		}
+	}
+}
+
+// pair is an expectation with the output that meets it; one of them is nil when there is none.
+type pair struct {
+	want *expectation
+	got  *lead.Output
+}
+
+// align finds the longest list of expectations and outputs that meet each other in order.
+func align(want []*expectation, got []*lead.Output) []pair {
+	n, m := len(want), len(got)
+	longest := make([][]int, n+1) // of want[i:] and got[j:]
+	for i := range longest {
+		longest[i] = make([]int, m+1)
+	}
+	for i := n - 1; i >= 0; i-- {
+		for j := m - 1; j >= 0; j-- {
+			longest[i][j] = max(longest[i+1][j], longest[i][j+1])
+			if want[i].meets(got[j]) {
+				longest[i][j] = max(longest[i][j], 1+longest[i+1][j+1])
+			}
+		}
+	}
+	var pairs []pair
+	i, j := 0, 0
+	for i < n || j < m {
+		switch {
+		case i < n && j < m && want[i].meets(got[j]) && longest[i][j] == 1+longest[i+1][j+1]:
+			pairs = append(pairs, pair{want[i], got[j]})
+			i++
+			j++
+		case i < n && (j == m || longest[i+1][j] == longest[i][j]):
+			pairs = append(pairs, pair{want: want[i]})
+			i++
+		default:
+			pairs = append(pairs, pair{got: got[j]})
+			j++
+		}
+	}
+	return pairs
+}
+
+// look compares a lead at a moment.
+func (d *differ) look(k *look) {
+	at := d.offset(k.at)
+	if !k.seen {
+		d.failed = true
+		d.line('-', at, "a look at the lead, which no event had come of by then")
+		return
+	}
+	check := func(ok bool, want, got string) {
+		if ok {
+			d.line(' ', at, got)
+			return
+		}
+		d.failed = true
+		d.line('-', at, want)
+		d.line('+', at, got)
+	}
+	if k.to != "" {
+		check(k.to == k.view.Stage, "in stage "+k.to, "in stage "+k.view.Stage)
+	}
+	for _, w := range k.expectation.scores {
+		s, _ := scoreNamed(k.view.Scores, w.name)
+		one := expectation{scores: []wantedScore{w}}
+		check(one.shows(k.view.Scores), "score "+w.name+" "+formatNumber(w.v), "score "+w.name+" "+formatNumber(s.Value))
+	}
+	for _, w := range k.expectation.grades {
+		s, _ := scoreNamed(k.view.Scores, w.name)
+		check(s.Grade == w.grade, "grade "+w.name+" "+w.grade, "grade "+w.name+" "+s.Grade)
+	}
+}
+
+// describe writes an expectation with what it asks for.
+func describe(e *expectation) string {
+	var b strings.Builder
+	if e.kind == lead.HandOff {
+		b.WriteString("hand-off " + e.name)
+		if e.team != "" {
+			b.WriteString(" to " + e.team)
+		}
+		if e.to != "" {
+			b.WriteString(" in stage " + e.to)
+		}
+	} else {
+		b.WriteString(e.from + " > " + e.to)
+		if e.reason != "" {
+			b.WriteString(" (" + e.reason + ")")
+		}
+	}
+	for _, s := range e.scores {
+		b.WriteString(", " + s.name + " " + formatNumber(s.v))
+	}
+	for _, g := range e.grades {
+		b.WriteString(", " + g.name + " " + g.grade)
+	}
+	if e.event != "" {
+		b.WriteString(", by " + e.event)
+	}
+	return b.String()
+}
+
+// happened writes an output with what did it.
+func (d *differ) happened(o *lead.Output) string {
+	var b strings.Builder
+	switch o.Kind {
+	case lead.StageChanged:
+		b.WriteString(o.From + " > " + o.To)
+		if o.Reason != "" {
+			b.WriteString(" (" + o.Reason + ")")
+		}
+	case lead.HandOff:
+		b.WriteString("hand-off " + o.Name)
+		if o.Team != "" {
+			b.WriteString(" to " + o.Team)
+		}
+		b.WriteString(" in stage " + o.To)
+	default:
+		b.WriteString(o.Kind.String() + " " + o.Name)
+	}
+	if d.scores {
+		for _, s := range o.Scores {
+			b.WriteString(", " + s.Name + " " + formatNumber(s.Value))
+			if s.Grade != "" {
+				b.WriteString(" " + s.Grade)
+			}
+		}
+	}
+	cause := o.Event
+	if text, ok := d.causes[cause]; ok {
+		cause = text
+	}
+	return b.String() + ", by " + cause
+}
+
+// happened lists outputs in the form of an expect list.
+func (t *test) happened(out []lead.Output) string {
+	var b strings.Builder
+	for i := range out {
+		o := &out[i]
+		b.WriteString("- {")
+		if len(t.leads) > 1 {
+			b.WriteString("lead: " + scalar(o.Lead) + ", ")
+		}
+		switch o.Kind {
+		case lead.StageChanged:
+			b.WriteString("stage: " + scalar(o.From+" > "+o.To))
+		case lead.HandOff:
+			b.WriteString("handoff: " + scalar(o.Name))
+		default:
+			b.WriteString("# " + o.Kind.String())
+		}
+		b.WriteString(", at: " + formatOffset(o.At-t.start))
+		if o.Reason != "" {
+			b.WriteString(", reason: " + scalar(o.Reason))
+		}
+		b.WriteString("}\n")
+	}
+	return b.String()
+}
+
+// scalar writes text as a flow mapping may have it, in quotes where it needs them.
+func scalar(s string) string {
+	plain := strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' || r == ' ' || r == '>' || r == '-')
+	}) < 0
+	if plain && s != "" && s[0] != ' ' && s[0] != '-' && s[0] != '>' && s[len(s)-1] != ' ' {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+}
+
+func (d *differ) offset(at int64) string { return formatOffset(at - d.t.start) }
+
+func (d *differ) wantedAt(e *expectation) string {
+	switch {
+	case !e.timed:
+		return "any time"
+	case e.unit > 1:
+		return "~" + d.offset(e.at)
+	}
+	return d.offset(e.at)
+}
+
+func formatOffset(ms int64) string {
+	if ms < 0 {
+		return "-" + rules.FormatDuration(-ms)
+	}
+	return rules.FormatDuration(ms)
+}
+
+// formatNumber writes a number with at most four decimals.
+func formatNumber(v float64) string {
+	s := strconv.FormatFloat(v, 'f', 4, 64)
+	s = strings.TrimRight(s, "0")
+	return strings.TrimSuffix(s, ".")
+}
