@@ -106,12 +106,13 @@ func (c *child) kill() {
 	<-c.gone
 }
 
-// usage is what the whole life of the process took; after its end.
-func (c *child) usage() (cpu time.Duration, peak int64) {
+// usage is what the whole life of the process took, after its end: CPU time, memory at most, and bytes
+// written to disk in blocks of 512.
+func (c *child) usage() (cpu time.Duration, peak, disk int64) {
 	s := c.cmd.ProcessState
 	cpu = s.UserTime() + s.SystemTime()
 	if u, ok := s.SysUsage().(*syscall.Rusage); ok {
-		peak = u.Maxrss * maxrssUnit
+		peak, disk = u.Maxrss*maxrssUnit, u.Oublock*512
 	}
-	return cpu, peak
+	return cpu, peak, disk
 }

@@ -23,7 +23,9 @@ type drained struct {
 	rate, warmRate float64
 	peak           int64         // bytes of memory at most, the whole life
 	cpu            time.Duration // of the whole life: start and stop included
-	written        int64         // bytes that its topics hold at the end
+	written        int64         // bytes that its topics hold when all events are done
+	changes        int64         // those of them that are stage changes
+	disk           int64         // bytes written to disk in the whole life
 	outcome        outcome
 	checkpointed   float64 // leads written to the state topic before it was told to stop
 	epochs         float64
@@ -77,11 +79,14 @@ func (b *bench) drain(ctx context.Context, c *contender) (_ *drained, err error)
 		if d.written, err = topicBytes(ctx, b.adm, r.app); err != nil {
 			return nil, err
 		}
+		if d.changes, err = topicBytes(ctx, b.adm, r.outTopic()); err != nil {
+			return nil, err
+		}
 	}
 	if err := ch.stop(); err != nil {
 		return nil, err
 	}
-	d.cpu, d.peak = ch.usage()
+	d.cpu, d.peak, d.disk = ch.usage()
 	d.figures(samples)
 	if c.outputs {
 		if d.outcome, err = readOutcome(ctx, b.broker.Addr(), r.outTopic()); err != nil {

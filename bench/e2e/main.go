@@ -81,7 +81,12 @@ func parseOptions(args []string) (*options, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	o.command = strings.TrimSpace("go run ./bench/e2e " + strings.Join(args, " "))
+	o.command = "go run ./bench/e2e"
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name != "out" { // a place on this machine says nothing to others
+			o.command += " -" + f.Name + " " + f.Value.String()
+		}
+	})
 	full := o.form == "full"
 	if !full && o.form != "quick" {
 		return nil, fmt.Errorf("form %q: quick or full", o.form)

@@ -87,6 +87,7 @@ func (b *bench) text() []byte {
 	}
 	b.drainTable(&w)
 	b.ratioTable(&w)
+	b.bytesTable(&w)
 	b.checkpointTable(&w)
 	b.latencyTable(&w)
 	return w.Bytes()
@@ -94,9 +95,8 @@ func (b *bench) text() []byte {
 
 func (b *bench) drainTable(w *bytes.Buffer) {
 	fmt.Fprint(w, "\n## Draining a preloaded topic\n\n"+
-		"| | CPU us per event | second half, warm | events/s | second half | peak MiB | Kafka bytes written per event | transitions | digest |\n"+
-		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
-	n := float64(b.opts.events)
+		"| | CPU us per event | second half, warm | events/s | second half | peak MiB | stage changes | digest |\n"+
+		"| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, name := range b.opts.contenders {
 		runs := b.res.of(name)
 		if len(runs) == 0 {
@@ -104,15 +104,14 @@ func (b *bench) drainTable(w *bytes.Buffer) {
 		}
 		c := runs[0].contender
 		cell := func(format string, of func(*drained) float64) string { return spreadOf(runs, of).format(format) }
-		written, count, digest := "", "", ""
+		count, digest := "", ""
 		if c.outputs {
-			written = cell("%.0f", func(d *drained) float64 { return float64(d.written) / n })
 			count, digest = fmt.Sprint(runs[0].outcome.transitions), runs[0].outcome.digest
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.title,
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", c.title,
 			cell("%.2f", func(d *drained) float64 { return d.cpuPerEvent }), cell("%.2f", func(d *drained) float64 { return d.warmCPU }),
 			cell("%.0f", func(d *drained) float64 { return d.rate }), cell("%.0f", func(d *drained) float64 { return d.warmRate }),
-			cell("%.0f", func(d *drained) float64 { return float64(d.peak >> 20) }), written, count, digest)
+			cell("%.0f", func(d *drained) float64 { return float64(d.peak >> 20) }), count, digest)
 	}
 }
 
@@ -142,6 +141,25 @@ func (b *bench) ratioTable(w *bytes.Buffer) {
 			cell(func(d *drained) float64 { return d.cpuPerEvent }), cell(func(d *drained) float64 { return d.warmCPU }),
 			cell(func(d *drained) float64 { return d.rate }), cell(func(d *drained) float64 { return d.warmRate }),
 			cell(func(d *drained) float64 { return float64(d.written) }))
+	}
+}
+
+func (b *bench) bytesTable(w *bytes.Buffer) {
+	fmt.Fprint(w, "\n## Bytes written per event\n\n"+
+		"To Kafka until all events are done: sizes of the topics, replication and the group's offsets not included. To disk "+
+		"until the program has ended.\n\n"+
+		"| | Kafka | stage changes among them | disk |\n| --- | --- | --- | --- |\n")
+	n := float64(b.opts.events)
+	for _, name := range b.opts.contenders {
+		runs := b.res.of(name)
+		if len(runs) == 0 || !runs[0].contender.outputs {
+			continue
+		}
+		cell := func(of func(*drained) int64) string {
+			return spreadOf(runs, func(d *drained) float64 { return float64(of(d)) / n }).format("%.1f")
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", runs[0].contender.title, cell(func(d *drained) int64 { return d.written }),
+			cell(func(d *drained) int64 { return d.changes }), cell(func(d *drained) int64 { return d.disk }))
 	}
 }
 

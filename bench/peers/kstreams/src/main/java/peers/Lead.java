@@ -22,7 +22,7 @@ public final class Lead {
   static final String[] NAMES = {"Page Viewed", "Email Opened", "Docs Viewed", "Case Study Viewed", "Webinar Registered",
     "Email Link Clicked", "Pricing Viewed", "Content Downloaded", "Trial Started", "Webinar Attended", "Demo Requested",
     "Unsubscribed"};
-  static final double[] POINTS = {1, 1, 1, 2, 2, 3, 5, 5, 8, 10, 25, -20};
+  static final double[] POINTS = {1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 5, -5};
   static final String[] STAGES = {"subscriber", "MQL", "SQL", "hot"};
   static final double HALF_LIFE_MS = 7 * 24 * 3600 * 1000.0;
   static final double LN2 = 0.693147180559945309417232121458176568;
