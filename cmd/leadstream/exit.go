@@ -21,6 +21,7 @@ const (
 	exitHTTP       = 7
 	exitNotReady   = 8
 	exitIncomplete = 9
+	exitTests      = 10
 )
 
 // exitHelp is shown by the help of the program.
@@ -36,6 +37,7 @@ const exitHelp = `Exit codes:
   7  the HTTP address can't be listened on, or the API that was asked does not answer
   8  status: the process is there but not ready
   9  import: lines were left out, a file could not be read to its end, or it was interrupted
+  10 rules test: a test failed
 `
 
 var (
@@ -49,6 +51,8 @@ var (
 	errNotReady = errors.New("not ready")
 	// errIncomplete is returned by import when not everything became events.
 	errIncomplete = errors.New("the import is not complete")
+	// errTests is returned by rules test.
+	errTests = errors.New("tests failed")
 )
 
 // exitCode returns the code for what a command returned.
@@ -65,6 +69,7 @@ func exitCode(err error) int {
 		{exitHTTP, []error{errHTTP}},
 		{exitNotReady, []error{errNotReady}},
 		{exitIncomplete, []error{errIncomplete}},
+		{exitTests, []error{errTests}},
 		{exitData, []error{engine.ErrGap, engine.ErrDisagree}},
 		{exitDataDir, []error{state.ErrLocked, state.ErrOtherOwner, state.ErrNewerFormat, state.ErrCorrupt, state.ErrNoSpace, state.ErrFailed}},
 		{exitCluster, []error{kafka.ErrUnreachable, kafka.ErrDenied, kafka.ErrUnsupported, kafka.ErrTopic}},

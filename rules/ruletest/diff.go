@@ -25,7 +25,7 @@ func (t *test) result(b *bench) Result {
 	}
 	r := Result{Test: t.name, Line: t.line, Failed: d.failed, Happened: t.happened(b.out), Notes: b.notes()}
 	if d.failed {
-		r.Diff = d.text.String()
+		r.Diff = d.text()
 	}
 	return r
 }
@@ -33,20 +33,43 @@ func (t *test) result(b *bench) Result {
 // differ writes what a test expected and what happened, a line for each.
 type differ struct {
 	t      *test
-	text   strings.Builder
+	lines  []diffLine
 	causes map[string]string // texts of steps by message id
 	scores bool              // outputs are shown with their scores
 	failed bool
 }
 
+// diffLine is one line of a diff; those without a mark are headings.
+type diffLine struct {
+	mark     byte
+	at, text string
+}
+
 func (d *differ) line(mark byte, at, text string) {
-	fmt.Fprintf(&d.text, "  %c %-12s %s\n", mark, at, text)
+	d.lines = append(d.lines, diffLine{mark, at, text})
+}
+
+// text returns the lines with their times in a column.
+func (d *differ) text() string {
+	width := 0
+	for _, l := range d.lines {
+		width = max(width, len(l.at))
+	}
+	var b strings.Builder
+	for _, l := range d.lines {
+		if l.mark == 0 {
+			fmt.Fprintf(&b, "  %s\n", l.text)
+			continue
+		}
+		fmt.Fprintf(&b, "  %c %-*s  %s\n", l.mark, width, l.at, l.text)
+	}
+	return b.String()
 }
 
 // compare writes one lead's lines.
 func (d *differ) compare(id string, b *bench) {
 	if len(d.t.leads) > 1 {
-		fmt.Fprintf(&d.text, "  lead %s\n", id)
+		d.line(0, "", "lead "+id)
 	}
 	var want []*expectation
 	for i := range d.t.expect {

@@ -69,6 +69,8 @@ func (r *fileReader) expectation(n *yaml.Node, t *test) (expectation, bool) {
 		r.errorf(n, "an expectation without a stage change or a hand-off is a look at the lead, which needs at")
 	}
 	switch {
+	case len(t.leads) == 0:
+		r.errorf(n, "nothing can be expected of a test without events")
 	case e.lead == "" && len(t.leads) == 1:
 		e.lead = t.leads[0]
 	case e.lead == "":

@@ -1,0 +1,112 @@
+package ruletest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"leadstream/rules"
+	"leadstream/state/lead"
+)
+
+// look is what a lead was at a moment for which a test has an expectation.
+type look struct {
+	*expectation
+	view rules.View
+	seen bool // the lead had begun by then
+}
+
+// bench is one run of one test.
+type bench struct {
+	eval  *rules.Evaluator
+	set   *rules.Set
+	leads map[string]*lead.Lead
+	order []string // of the leads that have begun
+	out   []lead.Output
+	looks []look // by time; those before next have been taken
+	next  int
+}
+
+// run runs a test. Time passes as on a shard whose tick follows the events: before anything happens at a time, all
+// leads' timers up to it fire.
+func (t *test) run(set *rules.Set) Result {
+	b := bench{eval: set.NewEvaluator(), set: set, leads: make(map[string]*lead.Lead)}
+	for i := range t.expect {
+		if e := &t.expect[i]; e.kind == 0 {
+			b.looks = append(b.looks, look{expectation: e})
+		}
+	}
+	slices.SortStableFunc(b.looks, func(x, y look) int { return cmp.Compare(x.at, y.at) })
+	now := t.start
+	for _, s := range t.steps {
+		if s.at > now {
+			b.lookBefore(s.at)
+			b.fire(s.at)
+			now = s.at
+		}
+		if s.event != nil {
+			b.apply(s)
+		}
+	}
+	b.lookBefore(t.end + 1)
+	slices.SortStableFunc(b.out, func(x, y lead.Output) int { return cmp.Compare(x.At, y.At) })
+	return t.result(&b)
+}
+
+// fire lets time pass for all leads.
+func (b *bench) fire(to int64) {
+	for _, id := range b.order {
+		b.out = b.eval.Fire(b.leads[id], to, b.out)
+	}
+}
+
+// lookBefore takes the looks that are due before a time.
+func (b *bench) lookBefore(to int64) {
+	for ; b.next < len(b.looks) && b.looks[b.next].at < to; b.next++ {
+		k := &b.looks[b.next]
+		b.fire(k.at)
+		if l := b.leads[k.lead]; l != nil {
+			k.seen, k.view = true, b.eval.View(l, k.at)
+		}
+	}
+}
+
+func (b *bench) apply(s step) {
+	l := b.leads[s.lead]
+	if l == nil {
+		l = b.set.NewLead(s.lead, 1)
+		b.leads[s.lead] = l
+		b.order = append(b.order, s.lead)
+	}
+	b.out, _ = b.eval.Apply(l, s.event, b.out)
+}
+
+// notes tell what the evaluator counted.
+func (b *bench) notes() []string {
+	var notes []string
+	c := b.eval.Counts()
+	for i, n := range c.Errors {
+		if n > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %s, which counts as false or as no points", b.set.Rules()[i], times(n, "error")))
+		}
+	}
+	for i, n := range c.Dropped {
+		if n > 0 {
+			notes = append(notes, fmt.Sprintf("hand-off %s: %s inside its cooldown", b.set.Handoffs()[i], times(n, "rising edge")))
+		}
+	}
+	if c.TooLate > 0 {
+		notes = append(notes, times(c.TooLate, "event")+" older than max_late, for which signal() is false")
+	}
+	if c.Duplicates > 0 {
+		notes = append(notes, times(c.Duplicates, "duplicate")+" left out")
+	}
+	return notes
+}
+
+func times(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

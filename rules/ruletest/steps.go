@@ -1,0 +1,207 @@
+package ruletest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"leadstream/rules"
+	"leadstream/state/lead"
+)
+
+// defaultLead is the lead of events that name none.
+const defaultLead = "lead"
+
+// maxTimes bounds how often one step may happen.
+const maxTimes = 10_000
+
+// step is one event, or with a nil event the passing of time.
+type step struct {
+	at    int64 // ms since 1970
+	lead  string
+	event *lead.Event
+	text  string // what it is, for readers: `step 3 (track "Demo Requested")`
+}
+
+// rawStep is a step as the file has it.
+type rawStep struct {
+	at, every, wait *yaml.Node
+	times           int
+	id              string
+	lead            string
+	kinds           []string
+	event           lead.Event
+	properties      lead.Object // of a page
+	place           string      // a page's path or url
+	what            string
+}
+
+// given reads the steps of a test and works out when each happens.
+func (r *fileReader) given(n *yaml.Node, t *test) {
+	now, number := t.start, 0
+	r.list(n, "given", func(n *yaml.Node) {
+		number++
+		raw := rawStep{times: 1, what: fmt.Sprintf("given[%d]", number)}
+		before := len(r.problems)
+		if !r.rawStep(n, &raw) || len(r.problems) > before {
+			return
+		}
+		if raw.wait != nil {
+			if len(raw.kinds) > 0 || raw.at != nil {
+				r.errorf(n, "%s: wait stands alone", raw.what)
+			}
+			now += r.duration(raw.wait, "wait")
+			t.steps = append(t.steps, step{at: now})
+			return
+		}
+		if len(raw.kinds) != 1 {
+			r.errorf(n, "%s must be one of track, page, screen, identify, group, alias and wait", raw.what)
+			return
+		}
+		at := now
+		if raw.at != nil {
+			at, _ = r.moment(raw.at, raw.what+".at", t.start, now)
+		}
+		every := int64(0)
+		if raw.every != nil {
+			every = r.duration(raw.every, raw.what+".every")
+		}
+		for i := range raw.times {
+			t.steps = append(t.steps, r.step(&raw, number, i, at+int64(i)*every))
+		}
+		if !slices.Contains(t.leads, raw.lead) {
+			t.leads = append(t.leads, raw.lead)
+		}
+		now = max(now, at+int64(raw.times-1)*every)
+	})
+	t.end = now
+}
+
+// moment reads a time: 3d2h after the test's start, -1d before it, +2h after now, or a date and time. precise is false
+// for one that is written with ~.
+func (r *reader) moment(n *yaml.Node, what string, start, now int64) (ms int64, ok bool) {
+	if n.Kind != yaml.ScalarNode {
+		r.errorf(n, "%s must be a time, found %s", what, found(n))
+		return now, false
+	}
+	if ms, ok := parseInstant(n.Value); ok {
+		return ms, true
+	}
+	from, sign, text := start, int64(1), n.Value
+	if rest, relative := strings.CutPrefix(text, "+"); relative {
+		from, text = now, rest
+	} else if rest, negative := strings.CutPrefix(text, "-"); negative {
+		sign, text = -1, rest
+	}
+	d, err := rules.ParseDuration(text)
+	if err != nil {
+		r.errorf(n, "%s: %s is no time: write 3d2h since the test's start, +2h since the step before, or 2026-01-05T09:00:00Z", what, found(n))
+		return now, false
+	}
+	return from + sign*d, true
+}
+
+// rawStep reads one entry of given.
+func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
+	ev := &raw.event
+	kind := func(name string, typ lead.Type, read func(n *yaml.Node)) key {
+		return key{name, func(n *yaml.Node) {
+			raw.kinds = append(raw.kinds, name)
+			ev.Type = typ
+			read(n)
+		}}
+	}
+	text := func(name string, to *[]byte) key {
+		return key{name, func(n *yaml.Node) { *to = []byte(r.text(n, raw.what+"."+name)) }}
+	}
+	object := func(name string, to *lead.Object) key {
+		return key{name, func(n *yaml.Node) { *to = r.object(n, raw.what+"."+name) }}
+	}
+	ok := r.mapping(n, raw.what,
+		key{"at", func(n *yaml.Node) { raw.at = n }},
+		kind("track", lead.Track, func(n *yaml.Node) { ev.Name = r.text(n, "track") }),
+		kind("page", lead.Page, func(n *yaml.Node) { raw.place = r.text(n, "page") }),
+		kind("screen", lead.Screen, func(n *yaml.Node) { ev.Name = r.text(n, "screen") }),
+		kind("identify", lead.Identify, func(n *yaml.Node) { ev.Traits = r.object(n, "identify") }),
+		kind("group", lead.Group, func(n *yaml.Node) { ev.GroupID = []byte(r.text(n, "group")) }),
+		kind("alias", lead.Alias, func(n *yaml.Node) { ev.PreviousID = []byte(r.text(n, "alias")) }),
+		object("properties", &raw.properties), object("context", &ev.Context), object("traits", &ev.Traits),
+		key{"name", func(n *yaml.Node) { ev.Name = r.text(n, "name") }},
+		key{"lead", func(n *yaml.Node) { raw.lead = r.text(n, "lead") }},
+		text("user_id", &ev.UserID), text("anonymous_id", &ev.AnonymousID),
+		text("category", &ev.Category), text("channel", &ev.Channel),
+		key{"source", func(n *yaml.Node) { ev.Source = r.text(n, "source") }},
+		key{"id", func(n *yaml.Node) { raw.id = r.text(n, "id") }},
+		key{"times", func(n *yaml.Node) { raw.times = r.count(n, raw.what+".times") }},
+		key{"every", func(n *yaml.Node) { raw.every = n }},
+		key{"wait", func(n *yaml.Node) { raw.wait = n }},
+	)
+	if raw.lead == "" {
+		raw.lead = defaultLead
+	}
+	return ok
+}
+
+// count reads how often a step happens.
+func (r *reader) count(n *yaml.Node, what string) int {
+	var times int
+	if n.Kind != yaml.ScalarNode || n.Decode(&times) != nil || times < 1 || times > maxTimes {
+		r.errorf(n, "%s must be a whole number from 1 to %d, found %s", what, maxTimes, found(n))
+		return 1
+	}
+	return times
+}
+
+// step makes the i-th event of a raw step.
+func (r *fileReader) step(raw *rawStep, number, i int, at int64) step {
+	ev := raw.event
+	ev.Time = at
+	ev.RoutingID = []byte(raw.lead)
+	if ev.UserID == nil && ev.AnonymousID == nil {
+		ev.UserID = ev.RoutingID
+	}
+	id := fmt.Sprintf("step %d", number)
+	if raw.times > 1 {
+		id = fmt.Sprintf("step %d, %d", number, i+1)
+	}
+	about := ev.Name
+	if raw.place != "" {
+		about = raw.place
+	}
+	text := id + " (" + raw.kinds[0]
+	if about != "" {
+		text += " " + about
+	}
+	text += ")"
+	if raw.id != "" {
+		id = raw.id // the same for each of several: they are duplicates then
+	}
+	ev.MessageID, ev.MessageHash = []byte(id), lead.HashString(id)
+	ev.Properties = raw.properties
+	if raw.place != "" {
+		ev.Name, ev.Properties = page(raw.place, ev.Name, raw.properties)
+	}
+	return step{at: at, lead: raw.lead, event: &ev, text: text}
+}
+
+// page puts what a page is called by where events have it: a path, an address, else its name.
+func page(place, name string, properties lead.Object) (string, lead.Object) {
+	field := ""
+	switch {
+	case strings.HasPrefix(place, "/"):
+		field = "path"
+	case strings.Contains(place, "://"):
+		field = "url"
+	default:
+		return place, properties
+	}
+	b := quote([]byte("{"), field)
+	b = quote(append(b, ':'), place)
+	if len(properties) > len("{}") {
+		b = append(append(b, ','), properties[1:]...)
+		return name, b
+	}
+	return name, append(b, '}')
+}
