@@ -295,6 +295,15 @@ func (p *testProgram) said() map[string][]said {
 	return all
 }
 
+// kill ends the process as a crash would.
+func (p *testProgram) kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatal(err)
+	}
+	<-p.ended
+}
+
 // stop ends the process in order.
 func (p *testProgram) stop() {
 	p.t.Helper()
