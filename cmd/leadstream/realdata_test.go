@@ -147,25 +147,73 @@ func runReal(t *testing.T, s *realSet, path string, c testProgramConfig, atLeast
 	c.rules, c.history = importPath(s.rules), true
 	p := startProgram(t, c)
 	began := time.Now()
-	_, errOut, code := command(t, "import", "--mapping", importPath(s.mapping), "--config", p.config, "--source", "past", "--close", path)
-	if code != exitOK {
-		t.Fatalf("import: exit code %d\n%s", code, errOut)
-	}
+	p.imports(s, path, "--close")
 	p.applied()
-	t.Logf("imported and applied in %s: %s", time.Since(began).Round(time.Millisecond), strings.TrimSpace(errOut))
+	t.Logf("imported and applied in %s", time.Since(began).Round(time.Millisecond))
+	s.check(p, past, began.UnixMilli(), atLeast)
+	p.stop()
+}
+
+// TestImportInParts imports one half, lets more time pass than sources may be silent, loses the process, and imports the
+// other half: time has waited, and in the end everything is as if it had come at once.
+func TestImportInParts(t *testing.T) {
+	s := realSets["cdnow"]
+	past := s.readPast(t, importPath(s.sample))
+	text, err := os.ReadFile(importPath(s.sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(strings.TrimSpace(string(text)), "\n")
+	header := lines[0]
+	slices.SortStableFunc(lines[1:], func(a, b string) int { return strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1]) })
+	half := len(lines) / 2
+	first, second := write(t, "first.txt", header+strings.Join(lines[1:half], "")), write(t, "second.txt", header+strings.Join(lines[half:], ""))
+	p := startProgram(t, testProgramConfig{rules: importPath(s.rules), shards: 2, history: true})
+	began := time.Now()
+	p.imports(&s, first)
+	p.applied()
+	silent := time.Now()
+	p.wait("more than idle_after has passed", func() bool { return time.Since(silent) > 1500*time.Millisecond })
+	p.kill()
+	p.start()
+	p.imports(&s, first) // once more, which counts nothing twice
+	p.imports(&s, second)
+	p.applied()
+	if _, errOut, code := command(t, "source", "close", "past", "--config", p.config); code != exitOK {
+		t.Fatalf("closing: exit code %d\n%s", code, errOut)
+	}
+	s.check(p, past, began.UnixMilli(), 10)
+	p.stop()
+}
+
+// imports runs the import command.
+func (p *testProgram) imports(s *realSet, path string, more ...string) {
+	p.t.Helper()
+	_, errOut, code := command(p.t, append([]string{"import", "--mapping", importPath(s.mapping), "--config", p.config, "--source", "past", path}, more...)...)
+	if code != exitOK {
+		p.t.Fatalf("import: exit code %d\n%s", code, errOut)
+	}
+}
+
+// check compares what the program has said, once the source is closed, with the model.
+func (s *realSet) check(p *testProgram, past map[string][]pastEvent, until int64, atLeast int) {
+	t := p.t
+	t.Helper()
 	// Once the source is closed, leads follow the wall clock: all that time does to them has happened by now.
-	p.reach(began.UnixMilli())
+	p.reach(until)
 	p.finish()
 	got := p.said()
-	until := began.UnixMilli()
 	stages, outputs := map[string]int{}, 0
-	wanted := map[string]*bruteLead{}
+	wanted, kinds := map[string]*bruteLead{}, map[string]int{}
 	for id, events := range past {
 		want := bruteForce(s.newRules, s.first, events, until)
 		wanted[id] = want
 		compareSaid(t, id, got[id], want.out)
 		stages[want.stage]++
 		outputs += len(want.out)
+		for _, o := range want.out {
+			kinds[o.what]++
+		}
 		if t.Failed() {
 			t.Fatalf("lead %s has %v", id, events)
 		}
@@ -179,9 +227,8 @@ func runReal(t *testing.T, s *realSet, path string, c testProgramConfig, atLeast
 		t.Fatalf("only %d outputs: the test tests nothing", outputs)
 	}
 	checkLeads(t, p, past, wanted)
-	p.stop()
 	t.Logf("%d leads, %d outputs equal the model's: lost 0, doubled 0\n%s", len(past), outputs, funnel(got, len(past), s.first))
-	t.Logf("in the end %v", stages)
+	t.Logf("in the end %v; %v", stages, kinds)
 }
 
 // compareSaid compares what was said of a lead with the model's, topic by topic.

@@ -113,9 +113,7 @@ func shopScores(t *testing.T) {
 // importAll imports a file and waits until all that follows from it has happened.
 func importAll(t *testing.T, p *testProgram, s realSet, path string) {
 	t.Helper()
-	if _, errOut, code := command(t, "import", "--mapping", importPath(s.mapping), "--config", p.config, "--source", "past", "--close", path); code != exitOK {
-		t.Fatalf("import: exit code %d\n%s", code, errOut)
-	}
+	p.imports(&s, path, "--close")
 	p.applied()
 	p.reach(time.Now().UnixMilli() - 60_000)
 	p.finish()
