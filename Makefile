@@ -12,7 +12,7 @@ TAGS := invariants
 
 # In CI every test is named, so that they can be counted, and packages run one after another: several of them run
 # a real broker, and three brokers on two cores test patience. At a desk one line a package is enough.
-TESTFLAGS ?= $(if $(CI),-v -p 1)
+TESTFLAGS ?= $(if $(CI),-v -count 1 -p 1)
 
 # PKG, RUN and FUZZTIME narrow a target down: make test PKG=./rules RUN=TestDecay
 PKG ?= ./...
