@@ -37,6 +37,7 @@ type bench struct {
 	adm     *kadm.Client
 	dir     string
 	program string // the built leadstream
+	env     []string
 	streams string // class path of the Kafka Streams program
 	runs    int
 	skipped []string // contenders that can't run here, and why

@@ -45,14 +45,16 @@ func (r run) outTopic() string { return r.app + ".transitions" }
 const (
 	leadstreamName = "leadstream"
 	timedName      = "leadstream-timed"
+	otherName      = "other"
 	scanName       = "scan"
 	streamsEOS     = "kstreams-eos"
 	streamsALOS    = "kstreams-alos"
 )
 
 var contenders = []contender{
-	{name: leadstreamName, title: "leadstream", quick: true, outputs: true, committed: true, latency: true, start: startLeadstream(false)},
-	{name: timedName, title: "leadstream, stages also fall by time alone", outputs: true, committed: true, start: startLeadstream(true)},
+	{name: leadstreamName, title: "leadstream", quick: true, outputs: true, committed: true, latency: true, start: startLeadstream(rules)},
+	{name: timedName, title: "leadstream, stages also fall by time alone", outputs: true, committed: true, start: startLeadstream(timedRules())},
+	{name: otherName, title: "leadstream, the other build", outputs: true, committed: true, latency: true, start: startOther},
 	{name: "consume", title: "limit: consume only", quick: true, start: startLimit("consume")},
 	{name: scanName, title: "limit: consume and scan the needed fields by hand", quick: true, start: startLimit("scan")},
 	{name: "decode", title: "consume and decode as leadstream does", start: startLimit("decode")},
@@ -79,12 +81,18 @@ func contenderNamed(name string) *contender {
 	panic("bug: no contender " + name)
 }
 
-func startLeadstream(timed bool) func(context.Context, *bench, run) (*child, error) {
+// startOther runs a binary from elsewhere.
+func startOther(ctx context.Context, b *bench, r run) (*child, error) {
+	other := *b
+	if b.opts.other != "same" {
+		other.program = b.opts.other
+	}
+	other.env = b.opts.otherEnv
+	return startLeadstream(rules)(ctx, &other, r)
+}
+
+func startLeadstream(set string) func(context.Context, *bench, run) (*child, error) {
 	return func(ctx context.Context, b *bench, r run) (*child, error) {
-		set := rules
-		if timed {
-			set = timedRules()
-		}
 		config := fmt.Sprintf(`app: %s
 instance: bench
 brokers: [%s]
@@ -101,7 +109,9 @@ http: {listen: "127.0.0.1:0"}
 				return nil, fmt.Errorf("writing the configuration: %w", err)
 			}
 		}
-		return startChild(exec.CommandContext(ctx, b.program, "run", "--config", filepath.Join(r.dir, "leadstream.yaml")), r.dir)
+		cmd := exec.CommandContext(ctx, b.program, "run", "--config", filepath.Join(r.dir, "leadstream.yaml"))
+		cmd.Env = append(os.Environ(), b.env...)
+		return startChild(cmd, r.dir)
 	}
 }
 

@@ -101,10 +101,10 @@ func (b *bench) drain(ctx context.Context, c *contender) (_ *drained, err error)
 
 // prepareTopics creates the output topic for those that don't do it themselves.
 func (b *bench) prepareTopics(ctx context.Context, c *contender, r run) error {
-	if c.name == leadstreamName || c.name == timedName {
-		return nil
+	if c.name == streamsEOS || c.name == streamsALOS {
+		return createTopic(ctx, b.adm, r.outTopic())
 	}
-	return createTopic(ctx, b.adm, r.outTopic())
+	return nil
 }
 
 // watch samples a process until it has done all events.

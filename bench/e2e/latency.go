@@ -33,7 +33,7 @@ func (b *bench) latencies(ctx context.Context) error {
 	for _, rate := range b.opts.rates {
 		for _, name := range b.opts.contenders {
 			c := contenderNamed(name)
-			if !c.latency || b.opts.form == "quick" && name != leadstreamName {
+			if !c.latency || b.opts.form == "quick" && name != leadstreamName && name != otherName {
 				continue
 			}
 			l, err := b.latency(ctx, c, rate)

@@ -60,6 +60,9 @@ type options struct {
 	latencyFor time.Duration
 	// Out is the file to write; "" for a dated one in bench/results in the full form and none in the quick one.
 	out string
+	// Other is another leadstream binary to measure beside, "same" for this one; otherEnv is added to its environment.
+	other    string
+	otherEnv []string
 	// Command is how to repeat the run.
 	command string
 }
@@ -75,8 +78,13 @@ func parseOptions(args []string) (*options, error) {
 	rates := fs.String("rates", "", "events per second to measure latency at, separated by commas, or none (default: as the form)")
 	fs.DurationVar(&o.latencyFor, "latency-for", 0, "how long to measure each rate (default: 5s quick, 15s full)")
 	fs.StringVar(&o.out, "out", "", "file to write the result to (default: bench/results/DATE-full.md in the full form)")
+	fs.StringVar(&o.other, "other", "", "another leadstream binary to measure beside this one, to see what a change does; same: this one")
+	env := fs.String("other-env", "", "environment of the other, as GOGC=200, separated by commas")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
+	}
+	if *env != "" {
+		o.otherEnv = strings.Split(*env, ",")
 	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
@@ -98,12 +106,18 @@ func parseOptions(args []string) (*options, error) {
 		o.contenders = strings.Split(*only, ",")
 	} else {
 		for _, c := range contenders {
-			if full || c.quick {
+			if (full || c.quick) && c.name != otherName {
 				o.contenders = append(o.contenders, c.name)
 			}
 		}
 	}
+	if o.other != "" && !slices.Contains(o.contenders, otherName) {
+		o.contenders = append(o.contenders, otherName)
+	}
 	for _, name := range o.contenders {
+		if name == otherName && o.other == "" {
+			return nil, errors.New("contender other: -other says which")
+		}
 		if !slices.Contains(names(), name) {
 			return nil, fmt.Errorf("contender %q: one of %s", name, strings.Join(names(), ", "))
 		}

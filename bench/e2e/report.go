@@ -165,7 +165,7 @@ func (b *bench) bytesTable(w *bytes.Buffer) {
 
 func (b *bench) checkpointTable(w *bytes.Buffer) {
 	first := true
-	for _, name := range []string{leadstreamName, timedName} {
+	for _, name := range []string{leadstreamName, timedName, otherName} {
 		runs := b.res.of(name)
 		if len(runs) == 0 {
 			continue
