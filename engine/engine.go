@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"leadstream/rules"
+	"leadstream/state"
 	"leadstream/state/lead"
 )
 
@@ -150,37 +152,46 @@ func (e *Engine) fail(err error) {
 	}
 }
 
-// pollCmd changes what the poller reads. reply gets one value.
+// pollCmd changes what the poller reads. done is closed when nothing of the removed partitions is on its
+// way any more; what is added is read as soon as the cluster answers.
 type pollCmd struct {
 	remove []TopicPartition
 	add    []Start
-	reply  chan error
+	done   chan struct{}
 }
 
 // pollLoop is the only caller of Inputs. It ends with ctx.
 func (e *Engine) pollLoop(ctx context.Context) {
-	for ctx.Err() == nil {
-		pctx, cancel := context.WithCancel(ctx)
-		e.interrupt.Store(&cancel)
-		var fetches []Fetch
-		var err error
-		if e.pending.Load() == 0 {
-			fetches, err = e.cfg.Inputs.Poll(pctx, e.cfg.MaxPoll)
-		}
-		cancel()
+	var wanted []Start // to be added
+	for tries := 0; ctx.Err() == nil; {
+		fetches, err := e.pollOnce(ctx, &wanted)
 		if err != nil {
-			e.fail(fmt.Errorf("reading: %w", err))
-			<-ctx.Done()
-			return
+			tries++
+			if errors.Is(err, ErrGap) || errors.Is(err, ErrDisagree) || len(wanted) == 0 {
+				e.fail(fmt.Errorf("reading: %w", err))
+				e.pollNothing(ctx)
+				return
+			}
+			if tries%50 == 1 {
+				e.log.Warn("the cluster does not say where to read; asking again", "tries", tries, "error", err)
+			}
+		} else {
+			tries = 0
 		}
 		out := e.polled
 		if len(fetches) == 0 {
 			out = nil
 		}
-		for wait := out != nil || e.pending.Load() > 0; wait; wait = out != nil {
+		var retry <-chan time.Time
+		if err != nil {
+			retry = time.After(min(time.Duration(tries)*20*time.Millisecond, time.Second))
+		}
+		for out != nil || retry != nil || e.pending.Load() > 0 {
 			select {
 			case out <- fetches:
 				out = nil
+			case <-retry:
+				retry = nil
 			case c := <-e.pollCmds:
 				e.pending.Add(-1)
 				fetches = without(fetches, c.remove)
@@ -188,16 +199,47 @@ func (e *Engine) pollLoop(ctx context.Context) {
 					out = nil
 				}
 				e.cfg.Inputs.Remove(c.remove)
-				var err error
-				if len(c.add) > 0 {
-					err = e.cfg.Inputs.Add(ctx, c.add)
-				}
-				c.reply <- err
+				wanted = slices.DeleteFunc(wanted, func(s Start) bool { return slices.Contains(c.remove, s.TopicPartition) })
+				wanted = append(wanted, c.add...)
+				close(c.done)
 			case <-ctx.Done():
 				return
 			}
 		}
 	}
+}
+
+// pollNothing answers commands until ctx ends: the loop may wait for an answer before it hears of a failure.
+func (e *Engine) pollNothing(ctx context.Context) {
+	for {
+		select {
+		case c := <-e.pollCmds:
+			e.pending.Add(-1)
+			close(c.done)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// pollOnce adds what is wanted, or polls. A waiting command interrupts both.
+func (e *Engine) pollOnce(ctx context.Context, wanted *[]Start) ([]Fetch, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.interrupt.Store(&cancel)
+	if e.pending.Load() > 0 {
+		return nil, nil
+	}
+	if len(*wanted) > 0 {
+		err := e.cfg.Inputs.Add(ctx, *wanted)
+		if err == nil {
+			*wanted = nil
+		} else if ctx.Err() != nil {
+			err = nil // it was interrupted
+		}
+		return nil, err
+	}
+	return e.cfg.Inputs.Poll(ctx, e.cfg.MaxPoll)
 }
 
 func without(fetches []Fetch, parts []TopicPartition) []Fetch {
@@ -218,14 +260,23 @@ func without(fetches []Fetch, parts []TopicPartition) []Fetch {
 }
 
 // reread makes the poller change what it reads; once it returns nothing of the removed partitions is on its way.
-func (e *Engine) reread(remove []TopicPartition, add []Start) error {
-	c := pollCmd{remove: remove, add: add, reply: make(chan error, 1)}
+func (e *Engine) reread(remove []TopicPartition, add []Start) {
+	c := pollCmd{remove: remove, add: add, done: make(chan struct{})}
 	e.pending.Add(1)
 	if cancel := e.interrupt.Load(); cancel != nil {
 		(*cancel)()
 	}
 	e.pollCmds <- c
-	return <-c.reply
+	<-c.done
+}
+
+// restoreTries is how often a shard is tried to be restored while the cluster does not answer: over a minute.
+const restoreTries = 40
+
+// lasting says that an error of recovery will not go away by itself.
+func lasting(err error) bool {
+	return errors.Is(err, ErrGap) || errors.Is(err, ErrDisagree) || errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrFailed) ||
+		errors.Is(err, lead.ErrMalformed) || errors.Is(err, lead.ErrNewerSchema)
 }
 
 // startRestore restores a shard on a goroutine of its own, which ends with work or when the shard is lost.
@@ -239,6 +290,14 @@ func (e *Engine) startRestore(work context.Context, id int32) {
 	lp.restores.Go(func() {
 		start := time.Now()
 		s, err := e.restore(ctx, id)
+		for try := 1; err != nil && ctx.Err() == nil && try <= restoreTries && !lasting(err); try++ {
+			e.log.Warn("restoring a shard; trying again", "shard", id, "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(min(time.Duration(try)*100*time.Millisecond, 2*time.Second)):
+			}
+			s, err = e.restore(ctx, id)
+		}
 		select {
 		case e.restored <- restoration{id, s, err, time.Since(start)}:
 		case <-work.Done():

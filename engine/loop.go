@@ -188,9 +188,7 @@ func (e *Engine) change(ch Change) error {
 		}
 	}
 	if len(remove) > 0 {
-		if err := e.reread(remove, nil); err != nil {
-			return fmt.Errorf("letting go of shards: %w", err)
-		}
+		e.reread(remove, nil)
 	}
 	for _, id := range ch.Gained {
 		lp.owned[id] = true
@@ -231,9 +229,7 @@ func (e *Engine) install(r restoration) error {
 	e.mu.Lock()
 	e.live[r.id] = r.s
 	e.mu.Unlock()
-	if err := e.reread(nil, starts); err != nil {
-		return fmt.Errorf("reading the inputs of shard %d: %w", r.id, err)
-	}
+	e.reread(nil, starts)
 	e.m.restoreSeconds.Observe(r.dur.Seconds())
 	e.log.Info("shard is live", "shard", r.id, "epoch", r.s.st.epoch, "restore_ms", r.dur.Milliseconds())
 	return nil

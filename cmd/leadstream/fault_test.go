@@ -335,7 +335,7 @@ func (f *fault) check() {
 		f.t.Fatal(err)
 	}
 	n := f.checkModel(ctx)
-	f.t.Logf("%d kills, shards went live %d times, %d epochs, %d records replayed, %d leads; %d outputs of ordered leads equal the model's: lost 0, doubled 0", faultKills, f.live(), w.Epochs, w.Records, len(w.Leads), n)
+	f.t.Logf("shards went live %d times, %d epochs, %d records replayed, %d leads; %d outputs of ordered leads equal the model's: lost 0, doubled 0", f.live(), w.Epochs, w.Records, len(w.Leads), n)
 }
 
 // checkModel compares the outputs of the ordered leads with the model's.

@@ -38,6 +38,9 @@ const (
 // load may take.
 var optional = []string{cfgCompactionLag}
 
+// newTopicTries is how often a source topic that is missing is looked for, over some two seconds.
+const newTopicTries = 13
+
 // EnsureTopics creates the application's topics that are missing, checks those that are there, and the
 // sources. It returns the sources' partition counts, or ErrTopic naming everything that is wrong.
 func (c *Cluster) EnsureTopics(ctx context.Context, sources []string) (map[string]int32, error) {
@@ -48,6 +51,12 @@ func (c *Cluster) EnsureTopics(ctx context.Context, sources []string) (map[strin
 	}
 	names = append(names, sources...)
 	have, err := adm.ListTopics(ctx, names...)
+	// A topic that was created a moment ago may not be known to every broker yet.
+	for try := 0; err == nil && try < newTopicTries && slices.ContainsFunc(sources, func(s string) bool { return errors.Is(have[s].Err, kerr.UnknownTopicOrPartition) }); try++ {
+		if err = pause(ctx, try); err == nil {
+			have, err = adm.ListTopics(ctx, names...)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing topics: %w", err)
 	}
