@@ -191,7 +191,7 @@ func records(t *testing.T, client *kgo.Client, topic string, n int) map[string][
 // TestImportCloses runs the whole way of old data: import into a history source, with bad lines first, and close.
 func TestImportCloses(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	broker, err := kafka.StartEmbedded(kafka.Embedded{Topics: map[string]int32{"old": 2, "old-app.inbox": 3}})
+	broker, err := kafka.StartEmbedded(kafka.Embedded{Topics: map[string]int32{"old": 3, "odd": 4, "old-app.inbox": 3}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,12 +201,15 @@ func TestImportCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	config := write(t, "l.yaml", fmt.Sprintf("app: old-app\nshards: 3\nbrokers: [%q]\nsources: [{topic: old, history: true}]\nrules: [r.yaml]\ndata_dir: d\n",
+	config := write(t, "l.yaml", fmt.Sprintf("app: old-app\nshards: 3\nbrokers: [%q]\nsources: [{topic: old, history: true}, {topic: odd, history: true}]\nrules: [r.yaml]\ndata_dir: d\n",
 		broker.Addresses()[0]), "r.yaml", testRules)
 	mapping, good, bad := importFiles(t)
 	_, errOut, code := command(t, "import", "-m", mapping, "-c", config, "--source", "old", "--close", bad)
-	if code != exitIncomplete || !strings.Contains(errOut, "leadstream source close old --config") || !strings.Contains(errOut, "has 2 partitions, which is no multiple") {
+	if code != exitIncomplete || !strings.Contains(errOut, "leadstream source close old --config") {
 		t.Errorf("with bad lines: %d, %s", code, errOut)
+	}
+	if _, errOut, code := command(t, "import", "-m", mapping, "-c", config, "--source", "odd", good); code != exitOK || !strings.Contains(errOut, "create the topic with 3 partitions") {
+		t.Errorf("with 4 partitions: %d, %s", code, errOut)
 	}
 	if _, errOut, code := command(t, "import", "-m", mapping, "-c", config, "--source", "old", "--close", good); code != exitOK {
 		t.Errorf("with good lines: %d, %s", code, errOut)
