@@ -85,9 +85,14 @@ func (b *bench) apply(s step) {
 func (b *bench) notes() []string {
 	var notes []string
 	c := b.eval.Counts()
+	errors := make(map[string]int64) // a line with several conditions has its name several times
 	for i, n := range c.Errors {
-		if n > 0 {
-			notes = append(notes, fmt.Sprintf("%s: %s, which counts as false or as no points", b.set.Rules()[i], times(n, "error")))
+		errors[b.set.Rules()[i]] += n
+	}
+	for _, rule := range b.set.Rules() {
+		if n := errors[rule]; n > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %s, which counts as false or as no points", rule, times(n, "error")))
+			errors[rule] = 0
 		}
 	}
 	for i, n := range c.Dropped {
