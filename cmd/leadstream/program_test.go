@@ -301,7 +301,9 @@ func (p *testProgram) kill() {
 	if err := p.cmd.Process.Kill(); err != nil {
 		p.t.Fatal(err)
 	}
-	<-p.ended
+	if err := <-p.ended; err == nil {
+		p.t.Fatal("the program ended in order before it could be killed")
+	}
 }
 
 // stop ends the process in order.
