@@ -54,9 +54,9 @@ var timeless = []string{"rules", "state", "engine"}
 
 // timed are the files there that wait and measure, and why: no time that they read reaches a decision.
 var timed = map[string]string{
-	"engine/commit.go":   "measures epochs, and waits between attempts",
-	"engine/engine.go":   "measures commits",
-	"engine/loop.go":     "wakes the engine when there is nothing to read",
+	"engine/commit.go": "measures epochs, and waits between attempts",
+	"engine/engine.go": "measures commits",
+	"engine/loop.go":   "wakes the engine when there is nothing to read",
 }
 
 // clocks are the functions of package time that know what time it is.
