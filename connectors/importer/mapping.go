@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	_ "time/tzdata" // zones are known also where the system has none, as in small containers
 
 	"go.yaml.in/yaml/v4"
 )
