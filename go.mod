@@ -8,6 +8,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // hashes of message ids and of what the journal checks
 	github.com/cockroachdb/pebble/v2 v2.1.7 // the embedded store
 	github.com/prometheus/client_golang v1.25.0 // metrics
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // tests: validates rule files against the published schema
 	github.com/spf13/cobra v1.10.2 // subcommands, flags and their help
 	github.com/twmb/franz-go v1.22.2 // the Kafka client
 	github.com/twmb/franz-go/pkg/kadm v1.19.0 // creates and inspects topics, groups and offsets
