@@ -20,8 +20,11 @@ const (
 // Evaluator applies one rule set to leads. It owns memory that it uses again, so it belongs to one goroutine.
 type Evaluator struct {
 	scope
-	hits        []int // signals of the event, in file order
-	due         []int // lines to run, in file order
+	hits []int // signals of the event, in file order
+	due  []int // lines to run, in file order
+	// mail and link are hashes of what the present event belongs to; heldNow says that it is something to hold.
+	mail, link  uint64
+	heldNow     bool
 	fired       []bool
 	before      []tri // by transition: what it was before a timer's points; valid while knowsBefore
 	knowsBefore bool
@@ -76,13 +79,15 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 		e.enterStage()
 	}
 	e.seen(l, ev, t)
-	e.matchSignals(ev)
 	e.updateTraits(ev, t)
+	e.matchSignals(ev, t)
 	e.updateWindows(ev, t)
 	e.updateFields(ev, t)
 	e.updateTags(t)
 	e.changed()
 	e.runLines(ev, t)
+	e.retractEarly(ev.MessageHash)
+	e.runRetracts()
 	e.evaluate(byEvent)
 	e.settle()
 	// An inactivity whose due time a late event has moved into the past fires now, not when the shard's
@@ -130,11 +135,22 @@ func (e *Evaluator) remember(l *lead.Lead, hash uint64) {
 }
 
 // matchSignals finds out which signals the event is.
-func (e *Evaluator) matchSignals(ev *lead.Event) {
-	e.hits = e.hits[:0]
+func (e *Evaluator) matchSignals(ev *lead.Event, t int64) {
+	e.hits, e.heldNow = e.hits[:0], false
+	e.lookAtMail()
 	for _, slot := range e.set.dispatch.candidates(ev) {
 		if rest := e.set.signals[slot].match.rest; rest != nil {
 			if ok, _ := e.test(rest); !ok {
+				continue
+			}
+		}
+		if e.set.signals[slot].hold > 0 {
+			e.heldNow = true
+			if e.isMachine() {
+				e.dropPresent(t)
+				continue
+			}
+			if e.holdSignal(slot, t, ev) {
 				continue
 			}
 		}
@@ -179,7 +195,21 @@ func (e *Evaluator) runLines(ev *lead.Event, t int64) {
 		if !ok || w == 0 {
 			continue
 		}
-		e.contribute(slot, e.limitKey(ln), w, t, ev.MessageHash)
+		key := e.limitKey(ln)
+		if ln.hold > 0 {
+			e.heldNow = true
+			if e.isMachine() {
+				e.dropPresent(t)
+				continue
+			}
+			if e.hold(slot, key, w, t, ev) {
+				continue
+			}
+		}
+		e.contribute(slot, key, w, t, ev.MessageHash)
+	}
+	if e.set.holds {
+		e.findMachines(t, e.heldNow)
 	}
 }
 
@@ -202,8 +232,8 @@ func (e *Evaluator) evaluate(m mode) bool {
 // the lead's timer is armed. Nothing fires by it.
 func (e *Evaluator) settle() {
 	l := e.l
-	due := min(e.transitionsHold, e.handoffsHold)
-	if e.ev != nil {
+	due := min(e.transitionsHold, e.handoffsHold, e.heldDue())
+	if e.live() {
 		e.ev, e.signalsOn = nil, false
 		e.changed()
 		for _, i := range e.set.from[l.Stage] {

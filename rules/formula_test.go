@@ -93,7 +93,7 @@ func (g *drawer) atom(events bool) (string, formula) {
 		}
 	case n == 6 && events:
 		return fmt.Sprintf("signal(\"%s\")", signal), func(_ *model, _ int64, ev *modelEvent) tri {
-			return truth(ev != nil && ev.id != "too late" && ev.name == signal)
+			return truth(ev != nil && ev.released[signal])
 		}
 	case n == 7 && events:
 		text := "event.name == \"%s\""

@@ -10,7 +10,7 @@ func (e *Evaluator) runHandoffs(m mode) bool {
 	for i := range e.set.handoffs {
 		h, edge := &e.set.handoffs[i], &l.Edges[i]
 		on, until := e.test(h.when)
-		if !h.when.ofEvent() || e.ev == nil {
+		if !h.when.ofEvent() || !e.live() {
 			e.handoffsHold = min(e.handoffsHold, until)
 		}
 		if on == edge.On {

@@ -51,6 +51,11 @@ func fieldOf(e ast.Expr) (*eventField, bool) {
 			return nil, false
 		}
 	}
+	return namedField(name)
+}
+
+// namedField reads such a field as text.
+func namedField(name string) (*eventField, bool) {
 	if !strings.HasPrefix(name, "event.") {
 		name = "event.properties." + name
 	}
@@ -140,20 +145,24 @@ func valueKey(v lead.Value) uint64 {
 
 // enterWindow enters the present event into a window.
 func (e *Evaluator) enterWindow(slot int, ev *lead.Event, t int64) {
-	entry := lead.Entry{Time: t, Message: ev.MessageHash}
+	if entry, ok := e.entryOf(slot, ev, t); ok {
+		e.enterEntry(slot, entry)
+	}
+}
+
+// entryOf returns what a window keeps of the present event. ok is false if that lacks the window's field.
+func (e *Evaluator) entryOf(slot int, ev *lead.Event, t int64) (entry lead.Entry, ok bool) {
+	entry = lead.Entry{Time: t, Message: ev.MessageHash}
 	k := &e.set.keepers[slot]
 	switch {
 	case k.distinct:
-		if entry.Message = k.field.key(&e.scope); entry.Message == 0 {
-			return
-		}
+		entry.Message = k.field.key(&e.scope)
+		return entry, entry.Message != 0
 	case k.field != nil:
-		var ok bool
-		if entry.Value, ok = k.field.number(&e.scope); !ok {
-			return
-		}
+		entry.Value, ok = k.field.number(&e.scope)
+		return entry, ok
 	}
-	e.enterEntry(slot, entry)
+	return entry, true
 }
 
 func (e *Evaluator) enterEntry(slot int, entry lead.Entry) {
@@ -164,7 +173,9 @@ func (e *Evaluator) enterEntry(slot int, entry lead.Entry) {
 	case k.spans == nil && !k.entries:
 		sig.Last = max(sig.Last, entry.Time)
 	default:
-		k.win.insert(sig, entry, e.at)
+		// What the clock can still see is kept: a timer that changes nothing leaves the clock behind, and
+		// a late event looks at the windows as of the clock.
+		k.win.insert(sig, entry, e.l.Clock)
 	}
 }
 

@@ -44,7 +44,7 @@ func (e *Evaluator) addPoints(score int, w float64, s int64, message uint64) (po
 	sc, v := &e.set.scores[score], &e.l.Scores[score]
 	if sc.decay == decayAll || sc.decay == decayLine {
 		k := &e.set.keepers[sc.keeper]
-		k.win.insert(e.keep(sc.keeper), lead.Entry{Time: s, Message: message, Value: w}, e.at)
+		k.win.insert(e.keep(sc.keeper), lead.Entry{Time: s, Message: message, Value: w}, e.l.Clock)
 		return w, e.at-s < sc.span
 	}
 	before := sc.stored(v, e.at)

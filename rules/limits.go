@@ -40,6 +40,11 @@ const (
 	maxLedger = 64
 	// maxTags is how many tags a lead keeps.
 	maxTags = 32
+	// maxHeld is how many points and parts of signals a lead holds back.
+	maxHeld = 256
+	// maxPatterns bounds the lists of traps and user agents, maxRetracts the rules that retract.
+	maxPatterns = 1_000
+	maxRetracts = 100
 	// maxTop is how many contributions a stage change carries.
 	maxTop = 5
 	// maxTraitBytes is the longest trait value that is kept; a longer one is kept as null.

@@ -60,6 +60,7 @@ func (m *migration) run() (gone string) {
 	m.lines()
 	m.windows()
 	m.tags()
+	m.held()
 	edges := make([]lead.Edge, len(m.to.handoffs))
 	for i := range m.to.handoffs {
 		if j := slices.IndexFunc(m.from.handoffs, func(h handoff) bool { return h.name == m.to.handoffs[i].name }); j >= 0 {
@@ -277,6 +278,47 @@ func (m *migration) tags() {
 			l.Tags[i].Weight, l.Tags[i].At = decayHalfLife(l.Tags[i].Weight, l.Tags[i].At, m.at, from), m.at
 		}
 	}
+}
+
+// held carries over what is held back, as far as its line or signal is still there.
+func (m *migration) held() {
+	l := m.l
+	var list []lead.Held
+	keep := false // whether the signal is there that parts belong to
+	for _, h := range l.Held {
+		slot := -1
+		switch h.Kind {
+		case lead.HeldDropped, lead.HeldDelivery:
+			slot = 0
+		case lead.HeldPoints, lead.HeldLine:
+			old := &m.from.lines[h.Slot]
+			if score, ok := m.to.scoreSlot[m.from.scores[old.score].name]; ok && (h.Kind == lead.HeldPoints || keep) {
+				slot = m.sameLine(int(h.Slot), score)
+			}
+			if slot >= 0 && m.to.lines[slot].signal < 0 {
+				slot = -1
+			}
+		case lead.HeldSignal:
+			name := m.from.signals[h.Slot].name
+			slot = slices.IndexFunc(m.to.signals, func(s signal) bool { return s.name == name })
+			keep = slot >= 0
+		case lead.HeldEntry:
+			name := m.from.keepers[h.Slot].name
+			slot = slices.IndexFunc(m.to.keepers, func(k keeper) bool { return keep && k.name == name })
+		case lead.HeldField:
+			name := m.from.fields[h.Slot].name
+			slot = slices.IndexFunc(m.to.fields, func(k fieldKeeper) bool { return keep && k.name == name })
+		case lead.HeldTag:
+			if keep && m.to.tags.declared {
+				slot = 0
+			}
+		}
+		if slot >= 0 {
+			h.Slot = uint16(slot)
+			list = append(list, h)
+		}
+	}
+	l.Held = list
 }
 
 // dedupe makes the ring of messages as long as the new rules want it, the newest kept.

@@ -17,6 +17,16 @@ type modelEvent struct {
 	name   string         // the signal's name too
 	traits map[string]int // -1 removes
 	value  int
+	// released are the held signals that are released now; there is no event then.
+	released map[string]bool
+}
+
+// pending is something that the model holds back.
+type pending struct {
+	due, time int64
+	line      *modelLine
+	ev        *modelEvent // a whole signal
+	tooLate   bool
 }
 
 type modelLine struct {
@@ -31,6 +41,7 @@ type modelLine struct {
 	tiers         []modelTier
 	enter         string
 	set           bool
+	hold          int64
 
 	counted []modelPoint
 	fired   int64
@@ -105,80 +116,9 @@ type model struct {
 	traitID     map[string]uint64
 	seen        map[string]bool
 	out         []modelOutput
+	hold        map[string]int64 // of signals
+	held        []pending
 	checkedUpTo int64 // timers at or before it have been looked at
-}
-
-func (s *modelScore) full() bool { return len(s.points) > maxEntries }
-
-func (m *model) score(name string, t int64) float64 {
-	s := m.scores[name]
-	v := m.unclamped(name, t)
-	if s.decay != decayNone && s.decay != decayStepped {
-		v = clip(v, s.min, s.max)
-	}
-	return v
-}
-
-func (m *model) unclamped(name string, t int64) float64 {
-	s := m.scores[name]
-	switch s.decay {
-	case stateScore:
-		sum := 0.0
-		for _, l := range m.lines {
-			if l.score != name {
-				continue
-			}
-			for _, tier := range l.tiers {
-				if tier.when(m, t, nil) == triTrue {
-					sum += tier.add
-					break
-				}
-			}
-		}
-		return sum
-	case decayAll:
-		sum := 0.0
-		for _, p := range s.points {
-			if t-p.time < s.span {
-				sum += p.points
-			}
-		}
-		return sum
-	case decayLine:
-		sum := 0.0 // whole numbers: exact
-		for _, p := range s.points {
-			if left := s.span - (t - p.time); left > 0 {
-				sum += p.points * float64(min(left, s.span))
-			}
-		}
-		return sum / float64(s.span)
-	case derived:
-		sum := s.base
-		for _, part := range []string{"a", "b", "n", "f"} {
-			sum += s.parts[part] * m.score(part, t)
-		}
-		return sum
-	case decayStepped:
-		v := s.value
-		for k := s.gain + s.span; k <= t; k += s.span {
-			if k > s.at {
-				v *= s.keep
-			}
-		}
-		return v
-	}
-	return decayHalfLife(s.value, s.at, t, s.halfLife)
-}
-
-func (m *model) grade(t int64) string {
-	v := m.score("f", t)
-	switch {
-	case v >= m.grades["A"]:
-		return "A"
-	case v >= m.grades["B"]:
-		return "B"
-	}
-	return "C"
 }
 
 // apply is "Applying an event".
@@ -204,31 +144,64 @@ func (m *model) apply(ev *modelEvent, hash uint64) {
 			m.traits[name], m.traitTime[name], m.traitID[name] = v, ev.time, hash
 		}
 	}
-	m.occurred[ev.name] = append(m.occurred[ev.name], *ev)
-	for _, l := range m.lines {
-		if l.signal == ev.name && l.signal != "" {
-			m.contribute(l, ev.time, m.clock)
-		}
-	}
-	seen := ev
-	if m.clock-ev.time > m.maxLate {
-		seen = &modelEvent{time: ev.time, name: ev.name, id: "too late"}
+	tooLate := m.clock-ev.time > m.maxLate
+	seen := &modelEvent{time: ev.time, name: ev.name, id: ev.id, released: make(map[string]bool)}
+	if due := ev.time + m.hold[ev.name]; due > m.clock {
+		m.held = append(m.held, pending{due: due, time: ev.time, ev: ev, tooLate: tooLate})
+	} else {
+		seen.released[ev.name] = !tooLate
+		m.occur(ev, m.clock)
 	}
 	m.evaluate(m.clock, seen, nil)
 	for _, h := range m.handoffs {
 		h.on = h.when(m, m.clock, nil) == triTrue
 	}
-	m.pastDue()
+	m.pastDue(m.clock)
 }
 
-// pastDue fires inactivity whose due time lies at or before the clock.
-func (m *model) pastDue() {
-	for {
-		due := m.nextInactivity()
-		if due > m.clock {
-			return
+// occur is what a signal does at clock t.
+func (m *model) occur(ev *modelEvent, t int64) (moved bool) {
+	m.occurred[ev.name] = append(m.occurred[ev.name], *ev)
+	for _, l := range m.lines {
+		if l.signal != ev.name || l.signal == "" || l.add == 0 {
+			continue
 		}
-		m.timer(due, m.clock)
+		if due := ev.time + l.hold; due > t {
+			m.held = append(m.held, pending{due: due, time: ev.time, line: l})
+			continue
+		}
+		moved = m.contribute(l, ev.time, t) || moved
+	}
+	return moved
+}
+
+// release does what was held until t, by its own time.
+func (m *model) release(t int64, released map[string]bool) (moved bool) {
+	for {
+		best := -1
+		for i, p := range m.held {
+			if p.due == t && (best < 0 || p.time < m.held[best].time) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return moved
+		}
+		p := m.held[best]
+		m.held = slices.Delete(m.held, best, best+1)
+		if p.line != nil {
+			moved = m.contribute(p.line, p.time, t) || moved
+			continue
+		}
+		released[p.ev.name] = released[p.ev.name] || !p.tooLate
+		moved = m.occur(p.ev, t) || moved
+	}
+}
+
+// pastDue fires at t inactivity whose due time lies at or before it.
+func (m *model) pastDue(t int64) {
+	for due := m.nextInactivity(); due <= t; due = m.nextInactivity() {
+		m.timer(due, t)
 	}
 }
 
@@ -284,6 +257,7 @@ func (m *model) enter(t int64) {
 func (m *model) fire(to int64) {
 	for t := m.checkedUpTo + 1; t <= to; t++ {
 		m.timer(t, t)
+		m.pastDue(t)
 	}
 	m.checkedUpTo = max(m.checkedUpTo, to)
 }
@@ -299,87 +273,25 @@ func (m *model) timer(d, t int64) {
 	for i, tr := range m.transitions {
 		before[i] = tr.when(m, pre, nil) == triTrue
 	}
-	moved := false
+	seen := &modelEvent{name: "", released: make(map[string]bool)}
+	moved := d == t && m.release(t, seen.released)
 	for _, l := range m.lines {
 		if l.inactive > 0 && m.inactivityDue(l) == d {
 			l.hasFire, l.fired = true, d
 			moved = m.contribute(l, d, t) || moved
 		}
 	}
-	if m.evaluate(t, nil, before) || moved {
+	if len(seen.released) == 0 {
+		seen = nil
+	}
+	if m.evaluate(t, seen, before) || moved {
 		m.clock = t
 	}
-}
-
-// contribute makes one contribution of time s at clock t and reports whether the score moved.
-func (m *model) contribute(l *modelLine, s, t int64) bool { return m.contributeOf(l, l.add, s, t) }
-
-func (m *model) contributeOf(l *modelLine, w float64, s, t int64) bool {
-	limited := l.once || l.times > 0 || l.points > 0
-	keep := l.times
-	if l.times == 0 {
-		keep = math.MaxInt
-	}
-	at := -1
-	if limited {
-		n, used := 0, 0.0
-		for _, c := range l.counted {
-			if c.time > s-l.per && c.time < s+l.per {
-				n++
-				used += c.points
-			}
+	if seen != nil { // it is over: what rose because of it falls
+		for _, h := range m.handoffs {
+			h.on = h.when(m, t, nil) == triTrue
 		}
-		switch {
-		case l.once && len(l.counted) > 0:
-			return false
-		case l.times > 0 && n >= l.times:
-			return false
-		case !l.once && len(l.counted) >= keep && s < l.counted[0].time:
-			return false
-		}
-		if l.points > 0 {
-			if used >= l.points {
-				return false
-			}
-			w = math.Copysign(min(math.Abs(w), l.points-used), w)
-		}
-		for at = len(l.counted); at > 0 && l.counted[at-1].time > s; at-- {
-		}
-		l.counted = slices.Insert(l.counted, at, modelPoint{s, math.Abs(w)})
 	}
-	sc := m.scores[l.score]
-	if sc.decay == decayAll || sc.decay == decayLine {
-		sc.points = append(sc.points, modelPoint{s, w})
-		if limited && len(l.counted) > keep {
-			l.counted = l.counted[1:]
-		}
-		return w != 0 && t-s < sc.span
-	}
-	old := m.unclamped(l.score, t)
-	fade := func(v float64) float64 { return decayHalfLife(v, s, t, sc.halfLife) }
-	if sc.decay == decayStepped {
-		fade = func(v float64) float64 { return v * math.Pow(sc.keep, float64((t-s)/sc.span)) }
-	}
-	sum := old + fade(w)
-	now := clip(sum, sc.min, sc.max)
-	if now != sum && limited {
-		changed := math.Abs(decayHalfLife(now-old, t, s, sc.halfLife))
-		if sc.decay == decayStepped {
-			changed = math.Abs(w * ((now - old) / fade(w)))
-		}
-		l.counted[at].points = min(l.counted[at].points, changed)
-	}
-	if limited && len(l.counted) > keep {
-		l.counted = l.counted[1:]
-	}
-	if now == old {
-		return false
-	}
-	if w > 0 && (sc.value == 0 || s > sc.gain) {
-		sc.gain = s
-	}
-	sc.value, sc.at = now, t
-	return true
 }
 
 // evaluate runs transitions and hand-offs at ms t. before is nil when an event caused it.

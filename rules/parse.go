@@ -21,8 +21,10 @@ func Parse(files ...File) (*Set, error) { return parse(files, zoneVersion) }
 func parse(files []File, zones string) (*Set, error) {
 	ld := &loader{
 		collector: collector{order: make(map[string]int)},
-		set:       &Set{dedupe: defaultDedupe, maxLate: defaultMaxLate, maxFuture: defaultMaxFuture},
-		signalAt:  make(map[string]int), scoreAt: make(map[string]int), stageAt: make(map[string]int),
+		set: &Set{dedupe: defaultDedupe, maxLate: defaultMaxLate, maxFuture: defaultMaxFuture, machines: machines{
+			delivered: -1, mail: mustField("event.properties.email_id"), link: mustField("event.properties.link"),
+		}},
+		signalAt: make(map[string]int), scoreAt: make(map[string]int), stageAt: make(map[string]int),
 		defines: make(map[string]*define), traitNames: make(map[string]bool), seen: make(map[string]ynode),
 	}
 	ld.set.source = encodeSource(files, zones)
@@ -94,6 +96,8 @@ func (ld *loader) load(tops []ynode) {
 			field{key: "stages", read: ld.once("stages", ld.readStages)},
 			field{key: "matrix", read: ld.readMatrices},
 			field{key: "tags", read: ld.once("tags", ld.readTags)},
+			field{key: "machines", read: ld.once("machines", ld.readMachines)},
+			field{key: "retract", read: ld.readRetracts},
 			field{key: "timezone", read: ld.once("timezone", ld.readTimezone)},
 			field{key: "terminal", read: ld.once("terminal", ld.readTerminal)},
 			field{key: "transitions", read: ld.readTransitions},
@@ -101,10 +105,10 @@ func (ld *loader) load(tops []ynode) {
 			field{key: "dedupe", read: ld.once("dedupe", func(v ynode) { setInt(ld, v, "dedupe", 0, maxDedupe, &ld.set.dedupe) })},
 			field{key: "max_late", read: ld.once("max_late", func(v ynode) { ld.setDuration(v, "max_late", 0, &ld.set.maxLate) })},
 			field{key: "max_future", read: ld.once("max_future", func(v ynode) { ld.setDuration(v, "max_future", 0, &ld.set.maxFuture) })},
-			ld.unsupported("merge_rank", "merge_rank"),
+			field{key: "merge_rank", read: ld.once("merge_rank", ld.readMergeRank)},
 			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"), ld.unsupported("identity", "identity"),
 			ld.unsupported("consent", "consent"), ld.unsupported("caps", "caps"),
-			ld.unsupported("bursts", "bursts"), ld.unsupported("retention", "retention"),
+			ld.unsupported("retention", "retention"),
 			field{key: includeKey, read: ld.readInclude},
 		)
 	}
@@ -175,6 +179,7 @@ func (ld *loader) finish() {
 	}
 	ld.finishScores()
 	ld.finishKeepers()
+	ld.finishHolds()
 	s.entering = make([][]int, len(s.stages))
 	for i := range s.lines {
 		if st := s.lines[i].enter; st >= 0 && st < len(s.entering) {
@@ -272,7 +277,7 @@ func (ld *loader) readSignals(n ynode) {
 					ld.later = append(ld.later, func() { ld.set.signals[slot].match = ld.match(t, ld.rule("signal", name)) })
 				}
 			}},
-			ld.unsupported("hold", "hold"), ld.unsupported("bursts", "bursts"),
+			field{key: "hold", read: func(v ynode) { ld.setDuration(v, what+".hold", 1, &ld.set.signals[slot].hold) }},
 		)
 		if isObject && !matched && len(ld.errors) == before {
 			ld.errorf(v, `%s needs match, an expression over the event like event.name == "Demo Requested"`, what)

@@ -11,7 +11,7 @@ type rawLine struct {
 	n                               ynode
 	add, set, when, tiers, enter    ynode
 	signalNode, inactive, of, limit ynode
-	repeat                          ynode
+	repeat, hold                    ynode
 	signal, stage, id               string
 	once                            bool
 }
@@ -48,7 +48,7 @@ func (ld *loader) readLine(n ynode, score int) {
 		field{key: "repeat", read: func(v ynode) { raw.repeat = v }},
 		field{key: "limit", read: func(v ynode) { raw.limit = v }},
 		field{key: "once", read: func(v ynode) { raw.once, _ = ld.boolean(v, what+".once") }},
-		ld.unsupported("hold", "hold"),
+		field{key: "hold", read: func(v ynode) { raw.hold = v }},
 	)
 	if !isObject {
 		return
@@ -118,6 +118,13 @@ func (ld *loader) finishLine(slot int, what string, raw *rawLine, before int) {
 	if raw.inactive.Node == nil && (raw.of.Node != nil || raw.repeat.Node != nil) {
 		ld.errorf(raw.n, "%s: of and repeat belong to inactive", what)
 	}
+	if raw.hold.Node != nil {
+		if p == inAdd {
+			ld.setDuration(raw.hold, what+".hold", 1, &ld.set.lines[slot].hold)
+		} else {
+			ld.errorf(raw.hold, "%s: only the points of a signal's line can be held back", what)
+		}
+	}
 	ld.readLimit(slot, what, raw)
 	ld.readPoints(slot, what, raw, p, before)
 }
@@ -161,7 +168,7 @@ func (ld *loader) readPoints(slot int, what string, raw *rawLine, p place, befor
 
 // readState reads the conditions and points of a state line.
 func (ld *loader) readState(slot int, what string, raw *rawLine, before int) {
-	for _, k := range []ynode{raw.limit, raw.of, raw.repeat, raw.set} {
+	for _, k := range []ynode{raw.limit, raw.of, raw.repeat, raw.set, raw.hold} {
 		if k.Node != nil {
 			ld.errorf(k, "%s: a state line holds or does not hold; it has when (or tiers) and add only", what)
 		}

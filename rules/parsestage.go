@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
@@ -41,6 +42,37 @@ func (ld *loader) readTerminal(n ynode) {
 				}
 			})
 		}
+	})
+}
+
+// readMergeRank reads the order in which the stage of merged leads is chosen: each stage once.
+func (ld *loader) readMergeRank(n ynode) {
+	ld.stageRefs = append(ld.stageRefs, func() {
+		rank := make([]int, 0, len(ld.set.stages))
+		before := len(ld.errors)
+		ld.list(n, "merge_rank", false, func(v ynode) {
+			name, ok := ld.name(v, "merge_rank")
+			if !ok {
+				return
+			}
+			i, ok := ld.stage(v, "merge_rank", name)
+			switch {
+			case !ok:
+			case slices.Contains(rank, i):
+				ld.errorf(v, "merge_rank: stage %q is there twice", name)
+			default:
+				rank = append(rank, i)
+			}
+		})
+		if len(ld.errors) > before {
+			return
+		}
+		for i, name := range ld.stageNames {
+			if !slices.Contains(rank, i) {
+				ld.errorf(n, "merge_rank must name every stage; %q is missing", name)
+			}
+		}
+		ld.set.mergeRank = rank
 	})
 }
 

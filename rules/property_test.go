@@ -28,7 +28,7 @@ func checkSeed(t *testing.T, seed uint64) bool {
 	g := &drawer{r: rand.New(rand.NewPCG(seed, 1)), m: &model{
 		scores: make(map[string]*modelScore), occurred: make(map[string][]modelEvent), traits: make(map[string]int),
 		traitTime: make(map[string]int64), traitID: make(map[string]uint64), seen: make(map[string]bool),
-		lastActive: math.MinInt64, stage: "s0", maxLate: 50,
+		hold: make(map[string]int64), lastActive: math.MinInt64, stage: "s0", maxLate: 50,
 	}}
 	text := g.rules()
 	set, err := Parse(File{Name: "rules", Src: []byte(text)})
@@ -154,7 +154,12 @@ func (g *drawer) rules() string {
 	var b strings.Builder
 	b.WriteString("max_late: 50ms\nsignals:\n")
 	for _, s := range []string{"e0", "e1", "e2"} {
-		fmt.Fprintf(&b, "  %s: {match: 'event.name == %q'}\n", s, s)
+		hold := ""
+		if g.r.IntN(6) == 0 {
+			g.m.hold[s] = 1 + g.r.Int64N(80)
+			hold = fmt.Sprintf(", hold: %dms", g.m.hold[s])
+		}
+		fmt.Fprintf(&b, "  %s: {match: 'event.name == %q'%s}\n", s, s, hold)
 	}
 	b.WriteString("scores:\n")
 	g.m.scoreNames = []string{"a", "b", "n", "f", "d"}
@@ -276,7 +281,8 @@ func (g *drawer) line(b *strings.Builder, s *modelScore, l *modelLine, i int) {
 		key := "add"
 		if g.r.IntN(5) == 0 {
 			l.enter = g.pick("s0", "s1", "s2")
-			if l.set = g.r.IntN(2) == 0; l.set {
+			// Setting a sum of fractions would make the model's bits others than the engine's.
+			if l.set = g.r.IntN(2) == 0 && s.decay != decayLine; l.set {
 				key = "set"
 			}
 		}
@@ -321,6 +327,10 @@ func (g *drawer) line(b *strings.Builder, s *modelScore, l *modelLine, i int) {
 	default:
 		l.signal = g.pick("e0", "e1", "e2")
 		fmt.Fprintf(b, "signal: %s", l.signal)
+		if g.r.IntN(6) == 0 {
+			l.hold = 1 + g.r.Int64N(80)
+			fmt.Fprintf(b, ", hold: %dms", l.hold)
+		}
 		g.limit(b, l)
 	}
 	b.WriteString("}\n")

@@ -27,12 +27,19 @@ type Set struct {
 	fields    []fieldKeeper
 	matrices  []matrix
 	tags      tagRules
-	timezone  string
-	usesLocal bool
-	entering  [][]int // by stage: the lines that its entering runs, in file order
-	lines     []line
-	inactive  []int // inactivity lines, in file order
-	stages    []stage
+	retracts  []retractRule
+	machines  machines
+	// holds says that something is held back, at most for longestHold ms.
+	holds       bool
+	longestHold int64
+	timezone    string
+	usesLocal   bool
+	entering    [][]int // by stage: the lines that its entering runs, in file order
+	lines       []line
+	inactive    []int // inactivity lines, in file order
+	stages      []stage
+	// mergeRank lists stages from the lowest rank on; nil is their own order.
+	mergeRank []int
 	// transitions and handoffs are in file order; from holds for each stage the transitions possible there.
 	transitions []transition
 	from        [][]int
@@ -95,6 +102,7 @@ type line struct {
 	by     *keyExpr
 	// State lines: the first tier whose condition is true counts. A line with `when` has one.
 	tiers []tierLine
+	hold  int64 // ms that its points are held back
 	// Inactivity lines.
 	inactive int64
 	of       []int // signals; nil: track, page and screen
@@ -182,6 +190,11 @@ type Counts struct {
 	Duplicates int64
 	// Timers counts timers that did something, Idle those that changed nothing.
 	Timers, Idle int64
+	// Machines counts held signals and points that were dropped as a machine's; HeldFull those for which there
+	// was no room.
+	Machines, HeldFull int64
+	// Missed counts retractions by events of which nothing was known.
+	Missed int64
 	// LongTraits counts trait values that were too long and kept as null.
 	LongTraits int64
 	// Errors counts evaluations that ended in an error, by Set.Rules.

@@ -50,15 +50,18 @@ func (x *scope) enter(l *lead.Lead, at int64, ev *lead.Event) {
 	x.changed()
 }
 
+// live says that there is an event, or a signal that is released now.
+func (x *scope) live() bool { return x.ev != nil || x.signalsOn }
+
 // changed says that something that conditions read is not what it was.
 func (x *scope) changed() { x.gen++ }
 
 // before evaluates f one ms earlier, on the same state.
 func (x *scope) before(at int64, f func()) {
-	saved, quiet := x.at, x.quiet
-	x.at, x.quiet = at, true
+	saved, quiet, signals := x.at, x.quiet, x.signalsOn
+	x.at, x.quiet, x.signalsOn = at, true, false
 	f()
-	x.at, x.quiet = saved, quiet
+	x.at, x.quiet, x.signalsOn = saved, quiet, signals
 }
 
 // signalState returns the window of a signal, nil if it never came.

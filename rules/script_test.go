@@ -23,6 +23,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the expected files under test
 //	switch at=T             the input is a rule file that the lead is brought under
 //	event at=T [id=M]       the input is a message; outputs are printed
 //	fire to=T               fires timers up to T, as the shard's tick would
+//	command at=T [id=M] adjust=SCORE points=N | retract=M | move=STAGE [reason=R]
 //	view at=T               scores, stage and the next change
 //	ledger at=T             what the scores consist of
 //	state                   what the lead remembers
@@ -146,6 +147,8 @@ func (s *script) run(command, input string) string {
 	case "fire":
 		out := s.eval.Fire(s.lead, s.time(args["to"]), nil)
 		return s.outputs(out) + s.errors()
+	case "command":
+		return s.command(args)
 	case "view":
 		return s.view(s.time(args["at"]))
 	case "ledger":
@@ -155,6 +158,22 @@ func (s *script) run(command, input string) string {
 	}
 	s.t.Fatalf("unknown command %q", command)
 	return ""
+}
+
+func (s *script) command(args map[string]string) string {
+	c := &Command{Time: s.time(args["at"]), ID: args["id"], Score: args["adjust"], Stage: args["move"], Reason: args["reason"]}
+	switch {
+	case args["adjust"] != "":
+		c.Kind = Adjust
+		c.Points, _ = strconv.ParseFloat(args["points"], 64)
+	case args["retract"] != "":
+		c.Kind, c.Message = Retract, lead.HashString(args["retract"])
+	default:
+		c.Kind = Move
+	}
+	out, verdict := s.eval.Command(s.lead, c, nil)
+	names := map[Verdict]string{Duplicate: "duplicate\n", Missed: "missed\n", Refused: "refused\n"}
+	return names[verdict] + s.outputs(out) + s.errors()
 }
 
 func (s *script) time(text string) int64 {
@@ -280,6 +299,9 @@ func (s *script) errors() string {
 			fmt.Fprintf(&b, "dropped: %s\n", s.set.Handoffs()[i])
 		}
 	}
+	if c.Machines > 0 {
+		fmt.Fprintf(&b, "machines: %d\n", c.Machines)
+	}
 	if c.TooLate > 0 {
 		b.WriteString("too late\n")
 	} else if c.Late > 0 {
@@ -343,6 +365,9 @@ func (s *script) state() string {
 	}
 	for _, x := range l.Tags {
 		fmt.Fprintf(&b, "tag %s: %s at %s\n", x.Name, number3(x.Weight), showTime(x.At))
+	}
+	for _, x := range l.Held {
+		fmt.Fprintf(&b, "held %d: due %s, of %s, %g points\n", x.Kind, showTime(x.Due), showTime(x.Time), x.Points)
 	}
 	for i, x := range l.Edges {
 		fmt.Fprintf(&b, "edge %s: %v until %d\n", s.set.handoffs[i].name, x.On, x.Until)

@@ -9,24 +9,36 @@ func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Outp
 		return out
 	}
 	e.begin(l, out)
+	at := l.Clock
 	for l.Due <= due && l.Due != never {
+		// A due time that a late event, or a signal that was held back, moved into the past fires now.
 		d := l.Due
-		e.fireAt(d)
-		if l.Due <= d {
+		at = max(at, d, l.Clock)
+		if released := e.fireAt(d, at); !released && l.Due <= d {
 			panic("bug: a timer is due again at the ms at which it fired")
 		}
 	}
 	return e.out
 }
 
-// fireAt fires what is due at d.
-func (e *Evaluator) fireAt(d int64) {
+// fireAt fires at at what is due at d. It reports whether something was released, which can move other due
+// times into the past.
+func (e *Evaluator) fireAt(d, at int64) (released bool) {
 	l := e.l
-	at := max(d, l.Clock) // a due time that a late event moved into the past fires at the clock
 	e.enter(l, at, nil)
 	e.trigger = timerCrossing
 	e.knowsBefore = false
 	visible := false
+	if e.heldDue() == d {
+		released = true
+		e.noteBefore(d, at)
+		if e.release(d) {
+			visible = true
+			e.trigger = timerHold
+		} else if e.signalsOn {
+			e.trigger = timerHold
+		}
+	}
 	for _, slot := range e.set.inactive {
 		if e.inactivityDue(slot) != d {
 			continue
@@ -48,6 +60,7 @@ func (e *Evaluator) fireAt(d int64) {
 	}
 	e.knowsBefore = false
 	e.settle()
+	return released
 }
 
 // noteBefore notes what the transitions' conditions were before the points of a timer due at d that

@@ -30,7 +30,7 @@ func (e *Evaluator) runStage(m mode, entered bool) bool {
 			continue // what its condition does before that changes nothing
 		}
 		on, until := e.test(tr.when)
-		if !tr.when.ofEvent() || e.ev == nil {
+		if !tr.when.ofEvent() || !e.live() {
 			e.transitionsHold = min(e.transitionsHold, until)
 		}
 		if !on || e.fired[i] {
@@ -61,13 +61,19 @@ func (e *Evaluator) wasTrue(i int) bool {
 
 // move makes a transition.
 func (e *Evaluator) move(tr *transition, m mode) {
+	cause := e.trigger
+	if m == byTimer && tr.minStay > 0 && tr.ripe(e.l) == e.at && cause == timerCrossing {
+		cause = timerMinStay
+	}
+	e.changeStage(tr, cause)
+}
+
+// changeStage puts the lead into another stage and says so.
+func (e *Evaluator) changeStage(tr *transition, cause string) {
 	l := e.l
 	o := e.output(lead.StageChanged)
 	o.From, o.To, o.Reason = e.set.stages[l.Stage].name, e.set.stages[tr.to].name, tr.reason
-	o.EnteredAt, o.InStage = l.StageSince, e.at-l.StageSince
-	if m == byTimer && tr.minStay > 0 && tr.ripe(l) == e.at && e.trigger == timerCrossing {
-		o.Event = timerMinStay
-	}
+	o.EnteredAt, o.InStage, o.Event = l.StageSince, e.at-l.StageSince, cause
 	l.Stage, l.StageSince = uint16(tr.to), e.at
 	e.changed()
 	o.Top = e.top(maxTop)
@@ -94,6 +100,7 @@ const (
 	timerCrossing   = "timer:crossing"
 	timerInactivity = "timer:inactivity"
 	timerMinStay    = "timer:min_stay"
+	timerHold       = "timer:hold"
 	byRules         = "rules"
 )
 

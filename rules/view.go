@@ -126,14 +126,16 @@ func (e *Evaluator) nextChange(l *lead.Lead) int64 {
 	defer func() { e.counts = saved }()
 	c := l.Clone()
 	e.begin(c, nil)
+	at := l.Clock
 	for range maxIdle {
 		d, done := c.Due, e.counts.Timers
 		if d == never {
 			return never
 		}
-		e.fireAt(d)
+		at = max(at, d)
+		e.fireAt(d, at)
 		if e.counts.Timers > done {
-			return max(d, l.Clock)
+			return at
 		}
 	}
 	return c.Due

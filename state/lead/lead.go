@@ -177,7 +177,7 @@ type Tag struct {
 // HeldKind tells what is held.
 type HeldKind uint8
 
-// The kinds of what is held. Those after HeldSignal belong to the HeldSignal before them.
+// The kinds of what is held. Those from HeldLine to HeldTag belong to the HeldSignal before them.
 const (
 	// HeldPoints are the points of one line.
 	HeldPoints HeldKind = iota + 1
@@ -190,6 +190,10 @@ const (
 	HeldField
 	// HeldTag is the weight it gives to a tag.
 	HeldTag
+	// HeldDropped and HeldDelivery do nothing when they are due: they remember what was dropped as a
+	// machine's, and when a mail was delivered.
+	HeldDropped
+	HeldDelivery
 )
 
 // Held is something that is delayed: it counts at Due, as of its own time.

@@ -1,0 +1,281 @@
+package rules
+
+import (
+	"math"
+
+	"leadstream/state/lead"
+)
+
+// CommandKind is what a command asks for.
+type CommandKind uint8
+
+// The kinds of commands.
+const (
+	// Adjust adds points to a score by hand: one contribution of the line "manual".
+	Adjust CommandKind = iota + 1
+	// Retract takes back what a message contributed.
+	Retract
+	// Move puts a lead into a stage, out of a terminal one too.
+	Move
+)
+
+// Command is what an operator or a program says to a lead. It is applied like an event, at its own time:
+// it moves the clock and is evaluated, but it is none for inactivity and windows.
+type Command struct {
+	Kind CommandKind
+	// Time is the command's own, in ms.
+	Time int64
+	// ID is the command's message id, "" if it has none: a command is applied once, as an event is.
+	ID string
+	// Score and Points are for Adjust.
+	Score  string
+	Points float64
+	// Message is the hash of the message to Retract.
+	Message uint64
+	// Stage and Reason are for Move.
+	Stage, Reason string
+}
+
+// Verdicts of Command beside Applied and Duplicate.
+const (
+	// Missed says that nothing is known any more, or not yet, of the message to retract. If it comes, it is
+	// retracted then.
+	Missed Verdict = iota + 3
+	// Refused says that the rule set has no such score or stage, that the score is not added to, that the
+	// points are no finite number, or that the lead is in that stage already. Nothing changed.
+	Refused
+)
+
+// Command applies a command to a lead, which it changes in place, and appends what is to be said to out.
+func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead.Output, Verdict) {
+	var hash uint64
+	if c.ID != "" {
+		hash = lead.HashString(c.ID)
+	}
+	if e.isDuplicate(l, hash) {
+		e.counts.Duplicates++
+		return out, Duplicate
+	}
+	score, stage, ok := e.targets(l, c)
+	if !ok {
+		return out, Refused
+	}
+	t := min(max(c.Time, minTime), maxTime)
+	begins := l.Events == 0 && l.Clock == 0
+	if begins {
+		e.start(l, t)
+	}
+	out = e.Fire(l, t, out)
+	e.begin(l, out)
+	l.Clock = max(l.Clock, t)
+	e.remember(l, hash)
+	e.enter(l, l.Clock, nil)
+	e.trigger = c.ID
+	if begins {
+		e.enterStage()
+	}
+	verdict := Applied
+	switch c.Kind {
+	case Adjust:
+		e.adjust(score, c.Points, t, hash)
+	case Retract:
+		if !e.retract(c.Message) {
+			verdict = Missed
+		}
+	case Move:
+		e.moveTo(stage, c.Reason)
+	}
+	e.changed()
+	e.evaluate(byEvent)
+	e.settle()
+	return e.Fire(l, l.Clock, e.out), verdict
+}
+
+// targets looks up what a command names.
+func (e *Evaluator) targets(l *lead.Lead, c *Command) (score, stage int, ok bool) {
+	switch c.Kind {
+	case Adjust:
+		score, ok = e.set.scoreSlot[c.Score]
+		ok = ok && isFinite(c.Points)
+		if ok {
+			d := e.set.scores[score].decay
+			ok = d != stateScore && d != derived
+		}
+		return score, 0, ok
+	case Move:
+		for i := range e.set.stages {
+			if e.set.stages[i].name == c.Stage {
+				return 0, i, int(l.Stage) != i
+			}
+		}
+		return 0, 0, false
+	}
+	return 0, 0, c.Kind == Retract && c.Message != 0
+}
+
+// adjust makes a contribution of the line "manual".
+func (e *Evaluator) adjust(score int, w float64, s int64, message uint64) {
+	points, moved := e.addPoints(score, w, s, message)
+	if !moved {
+		return
+	}
+	c := lead.Contribution{Message: message, Time: s, Points: points, Score: uint16(score), Line: lead.NoSlot, Signal: lead.NoSlot}
+	if sc := &e.set.scores[score]; sc.decay == decayStepped {
+		c.Steps = e.l.Scores[score].Steps - (e.at-s)/sc.span
+	}
+	e.enterLedger(c)
+}
+
+// moveTo puts the lead into a stage.
+func (e *Evaluator) moveTo(stage int, reason string) {
+	e.changeStage(&transition{to: stage, reason: reason}, e.trigger)
+}
+
+// retract takes back what a message contributed: the points that are left, the entries in windows and the
+// places in limits. It gives nothing back to others and undoes no transition. It reports whether anything
+// was known of the message; a message that has not come yet is retracted when it does.
+func (e *Evaluator) retract(message uint64) bool {
+	l := e.l
+	known := false
+	n := 0
+	for i := range l.Ledger {
+		c := l.Ledger[i]
+		if c.Message != message {
+			l.Ledger[n] = c
+			n++
+			continue
+		}
+		known = true
+		e.takeBack(&c)
+	}
+	clear(l.Ledger[n:])
+	l.Ledger = l.Ledger[:n]
+	known = e.forgetEntries(message) || known
+	known = e.dropHeld(message) || known
+	if known {
+		e.changed()
+		return true
+	}
+	for _, h := range l.Recent {
+		if h == message {
+			return false // it came, and is no longer known
+		}
+	}
+	e.awaitRetracted(message)
+	return false
+}
+
+// takeBack removes what is left of a contribution from its score, and its place in its line's limit.
+func (e *Evaluator) takeBack(c *lead.Contribution) {
+	sc, v := &e.set.scores[c.Score], &e.l.Scores[c.Score]
+	if sc.stores() {
+		left := sc.left(v, c, e.at)
+		before := sc.stored(v, e.at)
+		after := clip(before-left, sc.min, sc.max)
+		if rest := after - (before - left); rest != 0 || sc.decay == decayStepped {
+			v.Remainder, v.RemainderAt = finite(sc.remainder(v, e.at)+rest), e.at
+		}
+		v.Steps += sc.stepsIn(v, e.at)
+		v.Value, v.At = after, e.at
+	}
+	if c.Line == lead.NoSlot || e.set.lines[c.Line].limit == nil {
+		return
+	}
+	for i := range e.l.Lines {
+		if x := &e.l.Lines[i]; x.Slot == c.Line && e.set.lines[c.Line].limit.releases(x, c.Time) {
+			e.set.lines[c.Line].limit.release(x, c.Time, c.Points)
+			return
+		}
+	}
+}
+
+// releases says that a limit's memory holds a contribution of that time.
+func (l *limit) releases(x *lead.Line, s int64) bool {
+	for _, t := range x.Counted {
+		if t == s {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetEntries removes a message from all windows. What has gone into a bucket stays, as does what a
+// window keeps no message of: distinct values, and the mere time of the last event.
+func (e *Evaluator) forgetEntries(message uint64) bool {
+	known := false
+	for i := range e.l.Signals {
+		s := &e.l.Signals[i]
+		if e.set.keepers[s.Slot].distinct {
+			continue
+		}
+		n := 0
+		for _, x := range s.Entries {
+			if x.Message == message {
+				known = true
+				continue
+			}
+			s.Entries[n] = x
+			n++
+		}
+		if n == len(s.Entries) {
+			continue
+		}
+		s.Entries = s.Entries[:n]
+		s.Last = math.MinInt64
+		if b := len(s.Buckets); b > 0 {
+			s.Last = s.Buckets[b-1].Newest
+		}
+		if n > 0 {
+			s.Last = max(s.Last, s.Entries[n-1].Time)
+		}
+	}
+	if known {
+		e.dropEmptyWindows()
+	}
+	return known
+}
+
+// dropEmptyWindows removes windows in which nothing is left: for conditions the signal never came.
+func (e *Evaluator) dropEmptyWindows() {
+	l, n := e.l, 0
+	for i := range l.Signals {
+		if l.Signals[i].Last == math.MinInt64 {
+			continue
+		}
+		if n != i {
+			l.Signals[n] = l.Signals[i]
+		}
+		n++
+	}
+	clear(l.Signals[n:])
+	l.Signals = l.Signals[:n]
+}
+
+// maxEarly is how many retractions wait for their messages.
+const maxEarly = 16
+
+// awaitRetracted notes a message that is to be retracted when it comes.
+func (e *Evaluator) awaitRetracted(message uint64) {
+	l := e.l
+	for _, h := range l.Early {
+		if h == message {
+			return
+		}
+	}
+	if len(l.Early) >= maxEarly {
+		copy(l.Early, l.Early[1:])
+		l.Early = l.Early[:maxEarly-1]
+	}
+	l.Early = append(l.Early, message)
+}
+
+// retractEarly retracts the present event's message if that was asked for before it came.
+func (e *Evaluator) retractEarly(message uint64) {
+	for i, h := range e.l.Early {
+		if h == message && message != 0 {
+			e.l.Early = append(e.l.Early[:i], e.l.Early[i+1:]...)
+			e.retract(message)
+			return
+		}
+	}
+}
