@@ -85,8 +85,8 @@ func BenchmarkDecode(b *testing.B) {
 	d := decoder(b)()
 	var ev lead.Event
 	i := 0
-	b.SetBytes(workload.LoadEventBytes)
 	b.ReportAllocs()
+	defer reportCPU(b)()
 	for b.Loop() {
 		if err := d.Decode(&recs[i], start*2, &ev); err != nil {
 			b.Fatal(err)
@@ -116,6 +116,7 @@ func BenchmarkApply(b *testing.B) {
 	var out []lead.Output
 	i := 0
 	b.ReportAllocs()
+	defer reportCPU(b)()
 	for b.Loop() {
 		if i == 0 {
 			b.StopTimer()
@@ -149,6 +150,7 @@ func BenchmarkLead(b *testing.B) {
 		b.Run("encode/"+size.name, func(b *testing.B) {
 			var buf []byte
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				buf = lead.AppendEncode(buf[:0], l)
 			}
@@ -156,6 +158,7 @@ func BenchmarkLead(b *testing.B) {
 		})
 		b.Run("clone/"+size.name, func(b *testing.B) {
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				l.Clone()
 			}
@@ -164,6 +167,7 @@ func BenchmarkLead(b *testing.B) {
 		b.Run("decode/"+size.name, func(b *testing.B) {
 			buf := lead.AppendEncode(nil, l)
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				if err := lead.Decode(buf, new(lead.Lead)); err != nil {
 					b.Fatal(err)
@@ -221,6 +225,13 @@ func cpuTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// reportCPU makes its result report the CPU time of each iteration since it was called.
+func reportCPU(b *testing.B) func() {
+	b.Helper()
+	before := cpuTime(b)
+	return func() { b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op") }
 }
 
 func runEngine(b *testing.B, t *tape, set *rules.Set, newDecoder func() engine.Decoder, dir string) {

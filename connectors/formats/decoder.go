@@ -54,7 +54,16 @@ type decoder struct {
 
 // Decode implements engine.Decoder.
 func (d *decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
-	*ev = lead.Event{}
+	if err := d.decode(r, ev); err != nil {
+		*ev = lead.Event{}
+		return err
+	}
+	ev.Time = d.time(r.Timestamp, wall)
+	return nil
+}
+
+// decode does all but the time.
+func (d *decoder) decode(r *engine.Record, ev *lead.Event) error {
 	doc := r.Value
 	if len(doc) == 0 {
 		if doc == nil {
@@ -80,12 +89,7 @@ func (d *decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	if err := d.read(doc); err != nil {
 		return err
 	}
-	if err := d.fill(ev); err != nil {
-		*ev = lead.Event{}
-		return err
-	}
-	ev.Time = d.time(r.Timestamp, wall)
-	return nil
+	return d.fill(ev)
 }
 
 // read finds the message's fields in the document.
@@ -97,8 +101,8 @@ func (d *decoder) read(doc []byte) error {
 		return scanLetter(err)
 	}
 	for i, field := range otherNames {
-		if v := d.fields[numFields+i]; v.Kind != lead.Absent && absent(d.fields[field]) {
-			d.fields[field] = v
+		if v := &d.fields[numFields+i]; v.Kind != lead.Absent && absent(d.fields[field]) {
+			d.fields[field] = *v
 		}
 	}
 	if d.envelope != nil {
@@ -112,9 +116,11 @@ func (d *decoder) read(doc []byte) error {
 	return nil
 }
 
-// fill makes the event of the fields, except for its time.
-func (d *decoder) fill(ev *lead.Event) error {
+// fill makes the event of the fields, except for its time. It is put together beside ev and copied at once:
+// ev's memory is the garbage collector's business, and each write to it may be.
+func (d *decoder) fill(to *lead.Event) error {
 	f := &d.fields
+	var ev lead.Event
 	if ev.Type = typeOf(f[fieldType]); ev.Type == 0 {
 		if absent(f[fieldType]) {
 			return letter(ReasonUnknownType, "no type")
@@ -159,6 +165,7 @@ func (d *decoder) fill(ev *lead.Event) error {
 	}
 	ev.Category, ev.Channel = f[fieldCategory].Bytes(), f[fieldChannel].Bytes()
 	ev.Properties, ev.Context, ev.Traits = f[fieldProperties].Object(), f[fieldContext].Object(), f[fieldTraits].Object()
+	*to = ev
 	return nil
 }
 
@@ -202,6 +209,14 @@ func idOf(v lead.Value, field string) ([]byte, error) {
 // typeOf returns the type a value names, in any letter case; 0 if it names none.
 func typeOf(v lead.Value) lead.Type {
 	name := v.Bytes()
+	switch string(name) {
+	case "track":
+		return lead.Track
+	case "page":
+		return lead.Page
+	case "identify":
+		return lead.Identify
+	}
 	for t := lead.Track; t <= lead.Alias; t++ {
 		if equalFold(name, t.String()) {
 			return t

@@ -67,6 +67,11 @@ func timeOf(v lead.Value, unit float64) (int64, bool) {
 // a second with any number of digits, and Z or an offset (+01:00, +0100, +01). Without zone it is UTC. It
 // returns ms since 1970, rounded down.
 func ParseTime(b []byte) (ms int64, ok bool) {
+	if len(b) == len("2026-11-21T18:53:41.770Z") {
+		if ms, ok = parseUsual(b); ok {
+			return ms, true
+		}
+	}
 	p := timeText{b: b, ok: true}
 	year := p.number(4)
 	p.expect('-')
@@ -99,6 +104,30 @@ func ParseTime(b []byte) (ms int64, ok bool) {
 		return 0, false
 	}
 	return ms + hour*3_600_000 + (minute-offset)*60_000 + second*1000 + fraction, true
+}
+
+// parseUsual reads the form that JavaScript writes, and most other libraries with it: 2026-11-21T18:53:41.770Z.
+// ok is false for everything else.
+func parseUsual(b []byte) (ms int64, ok bool) {
+	b = b[:24]
+	if b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[19] != '.' || b[23] != 'Z' {
+		return 0, false
+	}
+	var bad byte // not 0 once something is no digit
+	two := func(i int) int64 {
+		hi, lo := b[i]-'0', b[i+1]-'0'
+		if hi > 9 || lo > 9 {
+			bad = 1
+		}
+		return int64(hi)*10 + int64(lo)
+	}
+	year, month, day := two(0)*100+two(2), two(5), two(8)
+	hour, minute, second := two(11), two(14), two(17)
+	fraction, last := two(20)*10, b[22]-'0'
+	if bad != 0 || last > 9 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+		return 0, false
+	}
+	return daysSinceEpoch(year, month, day)*86_400_000 + hour*3_600_000 + minute*60_000 + second*1000 + fraction + int64(last), true
 }
 
 // timeText is the rest of a time's text; ok turns false at the first thing that does not fit.
