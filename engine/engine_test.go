@@ -14,6 +14,8 @@ import (
 	"leadstream/engine/enginetest"
 	"leadstream/rules"
 	"leadstream/state"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const testRules = `
@@ -68,6 +70,8 @@ type rig struct {
 	began   time.Time
 	skip    atomic.Int64 // added to the clock
 	tune    func(*engine.Config)
+	before  func(op string)
+	fs      vfs.FS // of the next process's store; nil is the disk
 }
 
 func newRig(t testing.TB, shards int32) *rig {
@@ -90,11 +94,12 @@ type process struct {
 
 func (r *rig) start(name, dir string, fault func(int) (error, bool)) *process {
 	r.t.Helper()
-	st, err := state.Open(state.Options{Dir: dir, App: "app", ClusterID: "c", Instance: name})
+	st, err := state.Open(state.Options{Dir: dir, App: "app", ClusterID: "c", Instance: name, FS: r.fs})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	c := r.log.Client(name)
+	c.Before = r.before
 	c.Fault = fault
 	cfg := engine.Config{
 		App: "app", Shards: r.shards, Sources: r.sources, SourcePartitions: r.parts, Rules: r.set, Clock: r.clock,

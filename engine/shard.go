@@ -55,6 +55,10 @@ type shardState struct {
 	tick  int64
 	cap   int64
 	wall  int64
+	base  int64 // time of a shard without source partitions
+	read  int64 // source records, since the beginning
+	// sent and got count events forwarded to and got from each shard; nil while there was none.
+	sent, got []int64
 	// parts are the input partitions: the inbox first, then by topic and partition.
 	parts  []part
 	closed []string // history sources that were closed, sorted
@@ -79,6 +83,7 @@ func (st *shardState) clone() shardState {
 	c := *st
 	c.parts = slices.Clone(st.parts)
 	c.closed = slices.Clone(st.closed)
+	c.sent, c.got = slices.Clone(st.sent), slices.Clone(st.got)
 	return c
 }
 
@@ -92,7 +97,7 @@ func (st *shardState) part(tp TopicPartition) int {
 }
 
 // sourceTime is the smallest time of the source partitions: the shard's own watermark. A shard without
-// source partitions is at the wall clock: nothing that it reads itself can hold it back.
+// source partitions is where its base is.
 func (st *shardState) sourceTime() int64 {
 	low, any := lead.Never, false
 	for i := range st.parts {
@@ -104,7 +109,7 @@ func (st *shardState) sourceTime() int64 {
 		low = min(low, max(p.floor, p.watermark))
 	}
 	if !any {
-		return st.wall
+		return st.base
 	}
 	return low
 }
@@ -136,8 +141,8 @@ type touched struct {
 
 // clockInput is what an epoch takes from outside time: the only place where a clock comes in.
 type clockInput struct {
-	wall, cap int64
-	floors    []int64 // by part
+	wall, cap, base int64
+	floors          []int64 // by part
 }
 
 // begin opens this shard's part of an epoch under new clock readings.
@@ -147,7 +152,7 @@ func (s *shard) begin(c clockInput) {
 	}
 	s.st = s.st.clone()
 	s.st.epoch++
-	s.st.wall, s.st.cap = c.wall, c.cap
+	s.st.wall, s.st.cap, s.st.base = c.wall, c.cap, c.base
 	for i := range s.st.parts {
 		s.st.parts[i].floor = c.floors[i]
 	}
@@ -165,7 +170,7 @@ func (s *shard) due(c clockInput) (bool, error) {
 	if len(s.queue) > 0 || s.st.oldRules != nil || s.wantsSwitch() {
 		return true, nil
 	}
-	st := shardState{tick: s.st.tick, cap: c.cap, wall: c.wall, parts: slices.Clone(s.st.parts)}
+	st := shardState{tick: s.st.tick, cap: c.cap, wall: c.wall, base: c.base, parts: slices.Clone(s.st.parts)}
 	for i := range st.parts {
 		st.parts[i].floor = c.floors[i]
 	}
@@ -323,7 +328,9 @@ func (s *shard) fire(t *timer) error {
 		s.timers.drop(t)
 		return nil
 	}
-	if e.spec.Due != due && e.spec.Rules == s.st.rules.ID() {
+	if e.spec.Due != due {
+		// Also of a lead that a rule switch has not come to: a hint that is out of date may be gone after a
+		// restart, so it must decide nothing, not even when the lead is migrated.
 		s.timers.move(e, e.spec.Due)
 		return nil
 	}

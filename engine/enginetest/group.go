@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"leadstream/engine"
 )
@@ -20,6 +21,7 @@ type member struct {
 	owns    []int32
 	valid   int32 // the generation it knows
 	left    bool
+	handing []func() // Done of its Lost changes: called for it when it is gone
 }
 
 func (g *group) join(name string) *member {
@@ -83,7 +85,7 @@ func (g *group) rebalance() {
 		}
 		if len(lost) > 0 {
 			waiting++
-			m.changes <- engine.Change{Lost: lost, Done: func() {
+			done := sync.OnceFunc(func() {
 				g.log.mu.Lock()
 				waiting--
 				last := waiting == 0
@@ -91,7 +93,9 @@ func (g *group) rebalance() {
 				if last {
 					release()
 				}
-			}}
+			})
+			m.handing = append(m.handing, done)
+			m.changes <- engine.Change{Lost: lost, Done: done}
 		}
 	}
 	if waiting == 0 {
@@ -106,11 +110,14 @@ func (g *group) valid(f engine.Fence) bool {
 // Kick removes a member without telling it: what it commits from now on is fenced.
 func (c *Client) Kick() {
 	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
 	g := &c.log.group
 	g.members = slices.DeleteFunc(g.members, func(m *member) bool { return m == c.member })
 	c.member.left = true
 	g.rebalance()
+	c.log.mu.Unlock()
+	for _, done := range c.member.handing {
+		done() // nobody waits for one that is gone
+	}
 }
 
 // Changes implements engine.Group.

@@ -121,10 +121,16 @@ type Client struct {
 	// Fault, when set, is asked before each commit: what it returns other than nil is the outcome.
 	// Applied says whether the transaction takes effect all the same.
 	Fault func(n int) (err error, applied bool)
+	// Before, when set, is called before each operation that a cluster may be slow at: "commit", "read",
+	// "committed", "add". It may block, and is called on the goroutine that does the operation.
+	Before func(op string)
 	// BatchLimit bounds what one Poll returns of a partition; 0 is no bound.
 	BatchLimit int
 	commits    int
 }
+
+// Reader returns a view of the log that is no member of the group: for checkers. Only its History is of use.
+func (l *Log) Reader() *Client { return &Client{log: l} }
 
 // Client joins the group under an instance name.
 func (l *Log) Client(instance string) *Client {
@@ -133,8 +139,15 @@ func (l *Log) Client(instance string) *Client {
 	return c
 }
 
+func (c *Client) before(op string) {
+	if c.Before != nil {
+		c.Before(op)
+	}
+}
+
 // Add implements engine.Inputs.
 func (c *Client) Add(_ context.Context, starts []engine.Start) error {
+	c.before("add")
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	for _, s := range starts {
@@ -213,6 +226,7 @@ func (c *Client) FenceWriter(context.Context, string, int) error { return nil }
 
 // Commit implements engine.Committer.
 func (c *Client) Commit(_ context.Context, t *engine.Transaction) error {
+	c.before("commit")
 	c.mu.Lock()
 	c.commits++
 	fault, n := c.Fault, c.commits
@@ -249,6 +263,7 @@ func (c *Client) Commit(_ context.Context, t *engine.Transaction) error {
 
 // Committed implements engine.History.
 func (c *Client) Committed(_ context.Context, parts []engine.TopicPartition) (map[engine.TopicPartition]int64, error) {
+	c.before("committed")
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	out := map[engine.TopicPartition]int64{}
@@ -262,6 +277,7 @@ func (c *Client) Committed(_ context.Context, parts []engine.TopicPartition) (ma
 
 // Read implements engine.History.
 func (c *Client) Read(_ context.Context, tp engine.TopicPartition, from, to int64, fn func(*engine.Record) error) error {
+	c.before("read")
 	c.log.mu.Lock()
 	p := c.log.part(tp)
 	if from == engine.StartOfPartition {

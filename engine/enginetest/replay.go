@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 
 	"leadstream/engine"
 	"leadstream/rules"
@@ -20,8 +21,19 @@ type Replayer struct {
 	App     string
 	Shards  int32
 	Sources []engine.SourceConfig
-	Rules   *rules.Set
-	History engine.History
+	// Rules is the rule set that the first epochs followed; Switched are those that journals switch to.
+	Rules    *rules.Set
+	Switched []*rules.Set
+	History  engine.History
+}
+
+func (r *Replayer) ruleSet(id uint64) (*rules.Set, error) {
+	for _, x := range append([]*rules.Set{r.Rules}, r.Switched...) {
+		if uint64(x.ID()) == id {
+			return x, nil
+		}
+	}
+	return nil, fmt.Errorf("a journal names rule set %016x, which the replay was not given", id)
 }
 
 // World is what a replay arrives at.
@@ -46,7 +58,7 @@ func (r *Replayer) Run(ctx context.Context) (*World, error) {
 	}
 	for s := range r.Shards {
 		sr := &shardReplay{r: r, w: w, id: s, tick: math.MinInt64, marks: map[engine.TopicPartition]int64{},
-			leads: map[string]*lead.Lead{}, ev: r.Rules.NewEvaluator(), dec: map[string]engine.Decoder{}, src: map[string]engine.SourceConfig{}}
+			leads: map[string]*lead.Lead{}, dec: map[string]engine.Decoder{}, src: map[string]engine.SourceConfig{}}
 		for _, src := range r.Sources {
 			sr.dec[src.Topic], sr.src[src.Topic] = src.NewDecoder(), src
 		}
@@ -66,18 +78,22 @@ func (r *Replayer) Run(ctx context.Context) (*World, error) {
 }
 
 type shardReplay struct {
-	r     *Replayer
-	w     *World
-	id    int32
-	last  uint64
-	tick  int64
-	marks map[engine.TopicPartition]int64
-	leads map[string]*lead.Lead
-	dues  dueHeap
-	ev    *rules.Evaluator
-	dec   map[string]engine.Decoder
-	src   map[string]engine.SourceConfig
-	event lead.Event
+	r      *Replayer
+	w      *World
+	id     int32
+	last   uint64
+	tick   int64
+	marks  map[engine.TopicPartition]int64
+	leads  map[string]*lead.Lead
+	dues   dueHeap
+	rules  *rules.Set
+	old    *rules.Set // while a switch is worked off
+	moved  int64      // the switch's tick
+	ev     *rules.Evaluator
+	dec    map[string]engine.Decoder
+	src    map[string]engine.SourceConfig
+	event  lead.Event
+	sentTo map[int32]int64
 }
 
 func (s *shardReplay) epoch(ctx context.Context, j *engine.JournalRecord) error {
@@ -93,7 +109,13 @@ func (s *shardReplay) epoch(ctx context.Context, j *engine.JournalRecord) error 
 	if s.tick != j.TickStart {
 		return fmt.Errorf("epoch %d starts at tick %d, replay is at %d", j.Epoch, j.TickStart, s.tick)
 	}
+	if err := s.follow(j); err != nil {
+		return err
+	}
 	s.advance(j)
+	if j.OldRules != 0 {
+		s.sweep(j)
+	}
 	s.fire(j, left == 0)
 	for _, rg := range j.Ranges {
 		p := j.Parts[rg.Part]
@@ -128,6 +150,49 @@ func (s *shardReplay) epoch(ctx context.Context, j *engine.JournalRecord) error 
 	return nil
 }
 
+// follow takes over the epoch's rule sets.
+func (s *shardReplay) follow(j *engine.JournalRecord) (err error) {
+	if s.rules == nil || uint64(s.rules.ID()) != j.Rules {
+		if s.rules != nil && (j.OldRules != uint64(s.rules.ID()) || j.SweptFrom != "" || j.SwitchTick != s.tick) {
+			return fmt.Errorf("epoch %d follows rule set %016x, the one before %016x, with no switch between", j.Epoch, j.Rules, uint64(s.rules.ID()))
+		}
+		if s.rules, err = s.r.ruleSet(j.Rules); err != nil {
+			return err
+		}
+		s.ev = s.rules.NewEvaluator()
+	}
+	s.old, s.moved = nil, j.SwitchTick
+	if j.OldRules != 0 {
+		s.old, err = s.r.ruleSet(j.OldRules)
+	}
+	return err
+}
+
+// sweep brings the leads that the epoch looked at under the new rule set, in order of their ids.
+func (s *shardReplay) sweep(j *engine.JournalRecord) {
+	var ids []string
+	for id := range s.leads {
+		if id > j.SweptFrom && (j.SweepDone || id <= j.SweptTo) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		if s.migrate(s.leads[id]) {
+			s.armed(s.leads[id])
+		}
+	}
+}
+
+// migrate brings a lead under the rule set in force if it is not yet.
+func (s *shardReplay) migrate(l *lead.Lead) bool {
+	if l.Rules == s.rules.ID() {
+		return false
+	}
+	s.put(s.ev.Migrate(l, s.old, max(s.moved, l.Clock), nil))
+	return true
+}
+
 func (s *shardReplay) mark(tp engine.TopicPartition) int64 {
 	if m, ok := s.marks[tp]; ok {
 		return m
@@ -144,7 +209,7 @@ func (s *shardReplay) advance(j *engine.JournalRecord) {
 		}
 	}
 	if !any {
-		low = j.Wall
+		low = j.Base
 	}
 	s.tick = max(s.tick, min(j.Cap, low))
 }
@@ -161,6 +226,7 @@ func (s *shardReplay) fire(j *engine.JournalRecord, lastGap bool) {
 		if l.Due != d.due {
 			continue
 		}
+		s.migrate(l)
 		s.put(s.ev.Fire(l, d.due, nil))
 		s.armed(l)
 	}
@@ -205,7 +271,11 @@ func (s *shardReplay) record(j *engine.JournalRecord, tp engine.TopicPartition, 
 	s.event.Source, s.event.History = src.Name, src.History
 	s.marks[tp] = max(s.mark(tp), min(s.event.Time, r.Timestamp, j.Wall))
 	if to := engine.ShardOf(s.event.RoutingID, s.r.Shards); to != s.id {
-		m := engine.Message{Kind: engine.MessageEvent, Source: src.Name, Time: s.event.Time, Topic: tp.Topic, Partition: tp.Partition,
+		if s.sentTo == nil {
+			s.sentTo = map[int32]int64{}
+		}
+		s.sentTo[to]++
+		m := engine.Message{From: s.id, Seq: s.sentTo[to], Kind: engine.MessageEvent, Source: src.Name, Time: s.event.Time, Topic: tp.Topic, Partition: tp.Partition,
 			Offset: r.Offset, Timestamp: r.Timestamp, Value: r.Value, Headers: r.Headers}
 		s.sent(to, fmt.Sprintf("%+v", m))
 		return nil
@@ -253,9 +323,10 @@ func (s *shardReplay) apply() {
 	id := string(s.event.RoutingID)
 	l := s.leads[id]
 	if l == nil {
-		l = s.r.Rules.NewLead(id, 1)
+		l = s.rules.NewLead(id, 1)
 		s.leads[id], s.w.Leads[id] = l, l
 	}
+	s.migrate(l)
 	outs, _ := s.ev.Apply(l, &s.event, nil)
 	s.put(outs)
 	s.armed(l)
