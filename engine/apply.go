@@ -16,6 +16,7 @@ func (s *shard) applyRecord(p *part, r *Record) error {
 		return s.applyMessage(p, r)
 	}
 	s.ep.stats.events++
+	s.st.read++
 	if err := s.decoders[p.Topic].Decode(r, s.st.wall, &s.event); err != nil {
 		return s.deadLetter(p.TopicPartition, r, err)
 	}
@@ -32,7 +33,11 @@ func (s *shard) applyRecord(p *part, r *Record) error {
 // forward sends the event in s.event to the shard of its routing id.
 func (s *shard) forward(to int32, p *part, r *Record) error {
 	s.ep.forwarded++
+	if s.st.sent == nil {
+		s.st.sent = make([]int64, s.cfg.Shards)
+	}
 	m := Message{
+		From: s.id, Seq: s.st.sent[to] + 1,
 		Kind: MessageEvent, Source: p.source.Name, Time: s.event.Time, Topic: p.Topic, Partition: p.Partition,
 		Offset: r.Offset, Timestamp: r.Timestamp, Value: r.Value, Headers: r.Headers,
 	}
@@ -44,6 +49,7 @@ func (s *shard) forward(to int32, p *part, r *Record) error {
 		s.ep.forwarded--
 		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "too_large", Detail: "with its headers it does not fit the inbox"})
 	}
+	s.st.sent[to]++
 	if s.redo != nil {
 		return nil
 	}
@@ -68,6 +74,12 @@ func (s *shard) applyMessage(p *part, r *Record) error {
 }
 
 func (s *shard) applyForwarded(p *part, r *Record, m *Message) error {
+	if m.From >= 0 && m.From < s.cfg.Shards {
+		if s.st.got == nil {
+			s.st.got = make([]int64, s.cfg.Shards)
+		}
+		s.st.got[m.From] = max(s.st.got[m.From], m.Seq)
+	}
 	dec := s.decoders[m.Topic]
 	if dec == nil {
 		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "unknown_source", Detail: "the event's source is no longer configured"})

@@ -32,14 +32,42 @@ func (s *shard) caughtUp(p *part) bool {
 	return true
 }
 
+// openHistory says whether a source is an import that was not closed yet.
+func (s *shard) openHistory(src *SourceConfig) bool {
+	_, closed := slices.BinarySearch(s.st.closed, src.Name)
+	return src.History && !closed
+}
+
+// atEnd says whether the shard reads at the end of all its sources, and none of them is an open import.
+func (s *shard) atEnd() bool {
+	for i := range s.st.parts {
+		if p := &s.st.parts[i]; p.source != nil && (!s.caughtUp(p) || s.openHistory(p.source)) {
+			return false
+		}
+	}
+	return true
+}
+
+// base is the time of a shard without source partitions, which nothing that it reads itself holds back:
+// the wall clock, but while an import is open only what the others have come to.
+func (s *shard) base(wall, limit int64) int64 {
+	for _, src := range s.sources {
+		if s.openHistory(src) {
+			if limit == lead.Never {
+				return noTime
+			}
+			return limit
+		}
+	}
+	return wall
+}
+
 func (s *shard) floor(p *part, wall int64, skewed bool) int64 {
 	if p.source == nil || skewed || !s.caughtUp(p) {
 		return noTime
 	}
-	if p.source.History {
-		if _, closed := slices.BinarySearch(s.st.closed, p.source.Name); !closed {
-			return noTime
-		}
+	if s.openHistory(p.source) {
+		return noTime
 	}
 	if p.watermark != noTime && wall-p.watermark <= nearWall {
 		return wall
@@ -51,57 +79,9 @@ func (s *shard) floor(p *part, wall int64, skewed bool) int64 {
 }
 
 func (s *shard) readClock(wall, limit int64, skewed bool) clockInput {
-	c := clockInput{wall: wall, cap: limit, floors: make([]int64, len(s.st.parts))}
+	c := clockInput{wall: wall, cap: limit, base: s.base(wall, limit), floors: make([]int64, len(s.st.parts))}
 	for i := range s.st.parts {
 		c.floors[i] = s.floor(&s.st.parts[i], wall, skewed)
 	}
 	return c
-}
-
-// head is what a shard's last journal record says of its place in time.
-type head struct {
-	epoch     uint64
-	watermark int64
-	caughtUp  bool
-	seenAt    int64 // our wall clock when the watermark last moved
-	forwardAt int64 // our wall clock when it last forwarded events, noTime if never
-}
-
-// heads holds the last head of every shard, this process's own ones included.
-type heads map[int32]head
-
-func (h heads) update(shard int32, epoch uint64, watermark int64, caughtUp bool, forwarded int, wall int64) {
-	old, ok := h[shard]
-	if ok && old.epoch >= epoch {
-		return
-	}
-	n := head{epoch: epoch, watermark: watermark, caughtUp: caughtUp, seenAt: wall, forwardAt: noTime}
-	if ok {
-		n.forwardAt = old.forwardAt
-		if old.watermark == watermark {
-			n.seenAt = old.seenAt
-		}
-	}
-	if forwarded > 0 {
-		n.forwardAt = wall
-	}
-	h[shard] = n
-}
-
-// limit is what other shards impose on the tick of one: while events are being forwarded, a shard that
-// is behind holds the others back, for at most wait after its watermark last moved.
-func (h heads) limit(shard int32, wall, wait int64) int64 {
-	low, forwarding := lead.Never, false
-	for id, x := range h {
-		if x.forwardAt != noTime && wall-x.forwardAt <= wait {
-			forwarding = true
-		}
-		if id != shard && !x.caughtUp && wall-x.seenAt <= wait {
-			low = min(low, x.watermark)
-		}
-	}
-	if !forwarding {
-		return lead.Never
-	}
-	return low
 }

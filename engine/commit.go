@@ -44,11 +44,12 @@ func (e *Engine) apply() error {
 		return nil
 	}
 	wall := e.cfg.Clock()
+	e.ownHeads(wall)
 	var busy []*shard
 	var clocks []clockInput
 	for _, id := range e.liveIDs() {
 		s := e.live[id]
-		c := s.readClock(wall, lp.heads.limit(id, wall, e.cfg.WatermarkWait.Milliseconds()), lp.skewed)
+		c := s.readClock(wall, lp.heads.limit(id, s.st.got), lp.skewed)
 		if s.ep != nil && len(s.queue) == 0 {
 			// Its clock readings are those of the open epoch. If time has passed a timer since, the epoch
 			// ends and the next one fires it.
@@ -82,6 +83,16 @@ func (e *Engine) apply() error {
 	}
 	e.evict(busy)
 	return nil
+}
+
+// ownHeads takes in where this process's shards are, as far as it is committed: a shard that never has
+// input has no journal to be heard of by.
+func (e *Engine) ownHeads(wall int64) {
+	for _, s := range e.live {
+		d := &s.done
+		e.loop.heads.update(heard{s.id, d.epoch, d.sourceTime(), d.epoch == s.st.epoch && s.atEnd(), d.read, d.sent}, wall)
+	}
+	e.loop.heads.choose(e.cfg.Shards, wall, e.cfg.WatermarkWait.Milliseconds())
 }
 
 // open opens an epoch. The fence is taken before anything is applied: a generation younger than the
@@ -169,7 +180,7 @@ func (e *Engine) seal(sl *slice) error {
 	if sl != nil {
 		ep.slice = sl
 		if s := sl.shard; s.ep == nil {
-			s.begin(clockInput{wall: s.st.wall, cap: s.st.cap, floors: s.floors()})
+			s.beginIdle(clockInput{wall: s.st.wall, cap: s.st.cap, base: s.st.base, floors: s.floors()})
 			ep.add(s)
 		}
 	}
@@ -226,12 +237,6 @@ func (e *Engine) publish(ep *epoch) {
 		e.m.committed(part)
 		e.countRules(s)
 		j := ep.tx.Records[ep.journalAt+i]
-		caughtUp := true
-		for k := range end.parts {
-			p := &end.parts[k]
-			caughtUp = caughtUp && (p.source == nil || s.caughtUp(p))
-		}
-		lp.heads.update(s.id, part.number, end.sourceTime(), caughtUp, part.forwarded, wall)
 		lp.addMark(s.id, mark{part.number, wall, j.Offset, end.parts[0].next})
 	}
 	if sl := ep.slice; sl != nil {

@@ -338,12 +338,8 @@ func (e *Engine) storeLoop() {
 
 // followed is a journal record as the followers see it.
 type followed struct {
-	shard     int32
-	appended  int64 // the broker's clock
-	watermark int64
-	epoch     uint64
-	caughtUp  bool
-	forwarded int
+	heard
+	appended int64 // the broker's clock
 }
 
 // follow watches the journals of all shards, for the place in time of those that run elsewhere.
@@ -355,7 +351,7 @@ func (e *Engine) follow(ctx context.Context) {
 			return
 		}
 		select {
-		case e.followed <- followed{p, r.Timestamp, j.Watermark, j.Epoch, j.CaughtUp, j.Forwarded}:
+		case e.followed <- followed{heard{p, j.Epoch, j.Watermark, j.CaughtUp, j.Read, j.Sent}, r.Timestamp}:
 		case <-ctx.Done():
 		}
 	})

@@ -99,7 +99,7 @@ func (s *shard) journal(ep *shardEpoch, end *shardState) *JournalRecord {
 		Version: journalVersion, Epoch: ep.number, Wall: end.wall, Cap: end.cap,
 		TickStart: ep.start.tick, TickEnd: end.tick,
 		Ranges: ep.ranges, Closed: end.closed, Rules: uint64(end.rules.ID()),
-		Watermark: end.sourceTime(), CaughtUp: true, Forwarded: ep.forwarded,
+		Base: end.base, Watermark: end.sourceTime(), CaughtUp: s.atEnd(), Read: end.read, Sent: end.sent, Got: end.got,
 		Redo: s.redoPoint(ep.number, len(ep.touched) > 0),
 	}
 	if from := &ep.start; from.oldRules != nil {
@@ -115,9 +115,6 @@ func (s *shard) journal(ep *shardEpoch, end *shardState) *JournalRecord {
 			Topic: p.Topic, Partition: p.Partition, WatermarkStart: ep.start.parts[i].watermark,
 			Watermark: p.watermark, Floor: p.floor, Next: p.next, LeaderEpoch: p.leaderEpoch,
 		})
-		if p.source != nil && p.floor == noTime && !s.caughtUp(p) {
-			j.CaughtUp = false
-		}
 	}
 	return j
 }

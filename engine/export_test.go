@@ -14,7 +14,7 @@ func Regroup(e *Engine, id int32, journal []*JournalRecord, read func(TopicParti
 	s.reconcile(e.wantedParts(id))
 	s.done = s.st
 	for _, j := range journal {
-		c := clockInput{wall: j.Wall, cap: j.Cap}
+		c := clockInput{wall: j.Wall, cap: j.Cap, base: j.Base}
 		for _, p := range j.Parts {
 			c.floors = append(c.floors, p.Floor)
 		}

@@ -47,11 +47,15 @@ type JournalRecord struct {
 	SwitchTick         int64
 	SweptFrom, SweptTo string
 	SweepDone          bool
-	// Watermark is the shard's own source watermark, not bounded by others, CaughtUp whether it reads
-	// at the end of all its sources, Forwarded how many events this epoch sent to other shards.
+	// Base is the time of a shard without source partitions during the epoch.
+	Base int64
+	// Watermark is the shard's own source watermark, not bounded by others, CaughtUp whether it reads at
+	// the end of all its sources and none is an open import. Read counts its source records, Sent the events it
+	// forwarded to each shard and Got those it got from each, since the beginning; nil if there never was one.
 	Watermark int64
 	CaughtUp  bool
-	Forwarded int
+	Read      int64
+	Sent, Got []int64
 	// Redo is the redo point of the state topic: all that epochs up to it did is in the topic.
 	Redo uint64
 }

@@ -51,7 +51,8 @@ const tickEvery = 10 * time.Millisecond
 func (e *Engine) runLoop(ctx, work context.Context) error {
 	lp := &e.loop
 	lp.owned, lp.restoring = map[int32]bool{}, map[int32]context.CancelFunc{}
-	lp.heads, lp.marks, lp.published = heads{}, map[int32][]mark{}, map[string]bool{}
+	lp.heads = heads{by: map[int32]*head{}, began: e.cfg.Clock()}
+	lp.marks, lp.published = map[int32][]mark{}, map[string]bool{}
 	lp.restart = func(id int32) { e.startRestore(work, id) }
 	defer func() {
 		for _, cancel := range lp.restoring {
@@ -136,7 +137,9 @@ func (e *Engine) distribute(fetches []Fetch) {
 // heard takes in what a shard's journal says of its place in time, and of the broker's clock.
 func (e *Engine) heard(f followed) {
 	now := e.cfg.Clock()
-	e.loop.heads.update(f.shard, f.epoch, f.watermark, f.caughtUp, f.forwarded, now)
+	if e.live[f.shard] == nil {
+		e.loop.heads.update(f.heard, now)
+	}
 	if f.appended <= 0 {
 		return
 	}
@@ -300,7 +303,7 @@ func (e *Engine) checkpointAll(s *shard) (done bool, err error) {
 		return true, nil // out of the group: the journal has everything
 	}
 	e.loop.cur = &epoch{opened: e.cfg.Clock(), fence: fence}
-	s.begin(s.readClock(s.st.wall, s.st.cap, true))
+	s.beginIdle(s.readClock(s.st.wall, s.st.cap, true))
 	e.loop.cur.add(s)
 	sl := &slice{shard: s, entries: s.take(e.cfg.SliceLeads, e.cfg.SliceBytes*4, ^uint64(0))}
 	return false, e.finish(sl)

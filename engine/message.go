@@ -31,6 +31,9 @@ type Message struct {
 	Timestamp int64
 	Value     []byte
 	Headers   []Header
+	// From is the shard that sent an event, Seq the how manieth it sent to this one, counted from 1.
+	From int32
+	Seq  int64
 }
 
 func (m *Message) encode() ([]byte, error) {

@@ -40,7 +40,7 @@ func (s *shard) redoEpoch(j *JournalRecord, read func(JournalRange) ([]Record, e
 		return fmt.Errorf("journal of shard %d goes from epoch %d to %d: %w", s.id, s.st.epoch, j.Epoch, ErrDisagree)
 	}
 	s.adoptParts(j)
-	c := clockInput{wall: j.Wall, cap: j.Cap, floors: make([]int64, len(s.st.parts))}
+	c := clockInput{wall: j.Wall, cap: j.Cap, base: j.Base, floors: make([]int64, len(s.st.parts))}
 	for i := range j.Parts {
 		c.floors[i] = j.Parts[i].Floor
 	}
@@ -65,6 +65,7 @@ func (s *shard) redoEpoch(j *JournalRecord, read func(JournalRange) ([]Record, e
 	if s.st.tick != j.TickEnd {
 		return fmt.Errorf("redo of epoch %d of shard %d ends at tick %d, the journal says %d: %w", j.Epoch, s.id, s.st.tick, j.TickEnd, ErrDisagree)
 	}
+	s.st.read, s.st.sent, s.st.got = j.Read, slices.Clone(j.Sent), slices.Clone(j.Got)
 	ep, end := s.ep, s.st
 	s.ep = nil
 	s.publish(ep, end)
@@ -123,7 +124,7 @@ func (s *shard) setRules(st *shardState, j *JournalRecord, sweptTo string, switc
 
 // stateBefore is the shard's state as epoch j began, but for its rules.
 func (s *shard) stateBefore(j *JournalRecord) shardState {
-	st := shardState{epoch: j.Epoch - 1, tick: j.TickStart, cap: j.Cap, wall: j.Wall, closed: slices.Clone(j.Closed)}
+	st := shardState{epoch: j.Epoch - 1, tick: j.TickStart, cap: j.Cap, wall: j.Wall, base: j.Base, closed: slices.Clone(j.Closed)}
 	for i, jp := range j.Parts {
 		p := part{TopicPartition: TopicPartition{jp.Topic, jp.Partition}, source: s.sources[jp.Topic],
 			next: jp.Next, watermark: jp.WatermarkStart, floor: noTime, leaderEpoch: jp.LeaderEpoch}
@@ -142,6 +143,7 @@ func (s *shard) stateBefore(j *JournalRecord) shardState {
 func (s *shard) stateAfter(j *JournalRecord) (shardState, error) {
 	st := s.stateBefore(j)
 	st.epoch, st.tick = j.Epoch, j.TickEnd
+	st.read, st.sent, st.got = j.Read, slices.Clone(j.Sent), slices.Clone(j.Got)
 	for i, jp := range j.Parts {
 		st.parts[i].watermark, st.parts[i].next = jp.Watermark, jp.Next
 	}

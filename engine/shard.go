@@ -163,6 +163,14 @@ func (s *shard) begin(c clockInput) {
 	s.newGap()
 }
 
+// beginIdle opens this shard's part of an epoch that applies nothing and fires nothing: it only carries
+// leads to checkpoint. Timers may be overdue (the epoch before was full), so the journal says that firing stopped
+// before the first.
+func (s *shard) beginIdle(c clockInput) {
+	s.begin(c)
+	s.ep.cut = true
+}
+
 func (s *shard) newGap() { s.ep.cut, s.ep.lastDue, s.ep.lastID = false, noTime, "" }
 
 // due says whether there is something to do at the given clock readings.
