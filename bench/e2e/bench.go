@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +28,20 @@ var rules string
 
 // timedRules are the same with stages that also fall when nothing happens.
 func timedRules() string { return strings.ReplaceAll(rules, `event.type == "track" && `, "") }
+
+// eagerRules are the same with points that count eagerTimes as much, so that more events change a stage:
+// latency is that of stage changes.
+func eagerRules() string {
+	return regexp.MustCompile(`add: -?\d+`).ReplaceAllStringFunc(rules, func(add string) string {
+		n, err := strconv.Atoi(strings.TrimPrefix(add, "add: "))
+		if err != nil {
+			panic("bug: " + add + " in rules.yaml is not a number")
+		}
+		return fmt.Sprintf("add: %d", eagerTimes*n)
+	})
+}
+
+const eagerTimes = 5
 
 // preloaded is the topic that all contenders drain.
 const preloaded = "preloaded"

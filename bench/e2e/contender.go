@@ -35,6 +35,8 @@ type run struct {
 	events int
 	// Dir is its directory.
 	dir string
+	// Eager says that points count eagerTimes as much.
+	eager bool
 	// CheckpointSeconds is within how many seconds its state is written to Kafka.
 	checkpointSeconds int
 }
@@ -93,6 +95,9 @@ func startOther(ctx context.Context, b *bench, r run) (*child, error) {
 
 func startLeadstream(set string) func(context.Context, *bench, run) (*child, error) {
 	return func(ctx context.Context, b *bench, r run) (*child, error) {
+		if r.eager {
+			set = eagerRules()
+		}
 		config := fmt.Sprintf(`app: %s
 instance: bench
 brokers: [%s]
@@ -135,6 +140,9 @@ func startStreams(settings ...string) func(context.Context, *bench, run) (*child
 		cmd.Env = append(os.Environ(), "BROKERS="+b.broker.Addr(), "IN_TOPIC="+r.topic, "OUT_TOPIC="+r.outTopic(), "APP="+r.app,
 			"STATE_DIR="+filepath.Join(r.dir, "state"), "STREAMS_NUM_STREAM_THREADS=2", "STREAMS_REPLICATION_FACTOR=1",
 			"STREAMS_STATESTORE_CACHE_MAX_BYTES=268435456")
+		if r.eager {
+			cmd.Env = append(cmd.Env, "POINTS="+strconv.Itoa(eagerTimes))
+		}
 		cmd.Env = append(cmd.Env, settings...)
 		return startChild(cmd, r.dir)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -52,5 +53,14 @@ func TestOptions(t *testing.T) {
 	full, err := parseOptions([]string{"-form", "full"})
 	if err != nil || full.events != 2_000_000 || full.reps != 5 || len(full.rates) != 3 || len(full.contenders) != len(contenders)-1 {
 		t.Errorf("full: %+v, %v", full, err)
+	}
+}
+
+func TestEagerRules(t *testing.T) {
+	if got := strings.Count(eagerRules(), "add: 5}"); got != 6 {
+		t.Errorf("%d lines add 5", got)
+	}
+	if !strings.Contains(eagerRules(), "signal: unsubscribed, add: -25}") {
+		t.Error("unsubscribing does not take 25 points")
 	}
 }

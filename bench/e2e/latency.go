@@ -59,6 +59,7 @@ func (b *bench) latency(ctx context.Context, c *contender, rate int) (_ *latency
 	if err != nil {
 		return nil, err
 	}
+	r.eager = true
 	if err := createTopic(ctx, b.adm, r.topic); err != nil {
 		return nil, err
 	}

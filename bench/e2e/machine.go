@@ -27,6 +27,10 @@ func describe(ctx context.Context) []string {
 			commit += ", with changes that are not committed"
 		}
 	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		one, _, _ := strings.Cut(string(load), " ")
+		commit += "; load average at the start " + one
+	}
 	return append(lines, commit, "one broker on the same machine, replication factor 1, loopback")
 }
 

@@ -187,9 +187,9 @@ func (b *bench) latencyTable(w *bytes.Buffer) {
 		return
 	}
 	fmt.Fprintf(w, "\n## From an event that is due to its stage change, seen by a read_committed consumer\n\n"+
-		"%s each after a warm-up; the generator's linger of %s is in it.\n\n"+
+		"%s each after a warm-up; the generator's linger of %s is in it. Points count %d times as much, so that more events change a stage.\n\n"+
 		"| events/s | | p50 ms | p99 ms | worst ms | stage changes | CPU, %% of a core |\n| --- | --- | --- | --- | --- | --- | --- |\n",
-		b.opts.latencyFor, generatorLinger)
+		b.opts.latencyFor, generatorLinger, eagerTimes)
 	for _, l := range b.res.latencies {
 		fmt.Fprintf(w, "| %d | %s | %.1f | %.1f | %.1f | %d | %.0f |\n", l.rate, l.contender.title, ms(l.p50), ms(l.p99), ms(l.worst), l.changes, 100*l.cpu)
 	}
