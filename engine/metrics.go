@@ -95,6 +95,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range []string{"aborted", "fenced", "unknown", "rebalance", "stop"} {
 		m.aborts.WithLabelValues(o)
 	}
+	for _, o := range []string{"not_json", "no_id", "too_large", "bad_message", "unknown_source", "misrouted"} {
+		m.deadletters.WithLabelValues(o)
+	}
 	for _, o := range []string{"live", "restoring"} {
 		m.shards.WithLabelValues(o)
 	}

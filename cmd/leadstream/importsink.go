@@ -27,8 +27,7 @@ type topicSink struct {
 	cluster  *kafka.Cluster
 	producer *kafka.Producer
 	topic    string
-	// partitions are the topic's, shards the application's where it is configured.
-	partitions, shards int
+	shards int // the application's, where it is configured
 	// keepTime says that records may carry the times of their events. Where the topic deletes by time, they
 	// carry the time of writing: with times of years ago they would be gone before they are read.
 	keepTime bool
@@ -63,10 +62,6 @@ func openSource(ctx context.Context, p *program, f *importFlags) (eventSink, err
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	if source.History && s.partitions%c.Shards != 0 {
-		fmt.Fprintf(p.err, "warning: topic %q has %d partitions for %d shards: events are handed on between shards, and time runs ahead of "+
-			"those on their way, so that timers fire too early: create the topic with %[3]d partitions or a multiple\n", source.Topic, s.partitions, c.Shards)
-	}
 	return s, nil
 }
 
@@ -87,7 +82,7 @@ func openTopic(ctx context.Context, brokers []string, topic string) (eventSink, 
 func (s *topicSink) open(ctx context.Context) error {
 	found, err := s.cluster.SourceTopic(ctx, s.topic)
 	if err == nil {
-		s.keepTime, s.partitions = found.KeepsAll, int(found.Partitions)
+		s.keepTime = found.KeepsAll
 		s.producer, err = s.cluster.Producer()
 	}
 	if err != nil {

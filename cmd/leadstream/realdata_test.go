@@ -135,7 +135,7 @@ func TestRealData(t *testing.T) {
 		t.Run(name+"/broker", func(t *testing.T) {
 			path := realFile(t, s.real...)
 			b := broker.Shared(t)
-			runReal(t, &s, path, testProgramConfig{brokers: b.Addr(), partitions: 8, shards: 4}, 10_000)
+			runReal(t, &s, path, testProgramConfig{brokers: b.Addr(), partitions: 3, shards: 4}, 10_000)
 		})
 	}
 }

@@ -246,7 +246,7 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 	}
 	for name, series := range map[string]int{"leadstream_kafka_commit_seconds": 3, "leadstream_kafka_aborts_total": 6,
 		"leadstream_kafka_out_bytes_total": 1, "leadstream_kafka_in_bytes_total": 1, "leadstream_kafka_fetches_total": 1,
-		"leadstream_kafka_ownership_changes_total": 4, "leadstream_kafka_group_generation_count": 1} {
+		"leadstream_kafka_ownership_changes_total": 4, "leadstream_kafka_group_generation": 1} {
 		if have[name] != series {
 			t.Errorf("%s has %d series, want %d", name, have[name], series)
 		}

@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub,
 			Name: "ownership_changes_total", Help: "Changes of shard ownership, by what they did."}, []string{"kind"}),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub,
-			Name: "group_generation_count", Help: "Generation of the consumer group this process is in, -1 outside."}),
+			Name: "group_generation", Help: "Generation of the consumer group this process is in, -1 outside."}),
 	}
 	for _, p := range []string{phaseFlush, phaseOffsets, phaseEnd} {
 		m.commitSeconds.WithLabelValues(p)
