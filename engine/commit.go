@@ -340,13 +340,8 @@ func (e *Engine) reloadAll() error {
 		}
 	}
 	e.reread(parts, nil)
-	for lp.inStore > 0 {
-		select {
-		case ep := <-e.stored:
-			e.wasStored(ep)
-		case err := <-e.failed:
-			return err
-		}
+	if err := e.awaitStored(); err != nil {
+		return err
 	}
 	e.forgetLive()
 	clear(lp.marks)

@@ -299,7 +299,7 @@ func (e *Engine) startRestore(work context.Context, id int32) {
 			s, err = e.restore(ctx, id)
 		}
 		select {
-		case e.restored <- restoration{id, s, err, time.Since(start)}:
+		case e.restored <- restoration{id, ctx, s, err, time.Since(start)}:
 		case <-work.Done():
 		}
 	})

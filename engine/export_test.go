@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"math/rand/v2"
 
 	"leadstream/state"
@@ -57,6 +58,26 @@ func Regroup(e *Engine, id int32, journal []*JournalRecord, read func(TopicParti
 		return true, lead.Decode(v, leads[id])
 	})
 	return out, leads, epochs, err
+}
+
+// LoseWhileStoring takes a shard away while a slice of it is on its way to the store, and says how many
+// still are when the group hears that it may go.
+func LoseWhileStoring(e *Engine, id int32) (inStore int, err error) {
+	s := e.newShard(id)
+	s.reconcile(e.wantedParts(id))
+	s.done = s.st
+	e.live[id] = s
+	e.loop.owned, e.loop.restoring = map[int32]bool{id: true}, map[int32]context.CancelFunc{}
+	e.loop.inStore = 1
+	go func() {
+		c := <-e.pollCmds
+		e.pending.Add(-1)
+		close(c.done)
+		e.stored <- &epoch{slice: &slice{shard: s}}
+	}()
+	inStore = -1
+	err = e.change(Change{Lost: []int32{id}, Done: func() { inStore = e.loop.inStore }})
+	return inStore, err
 }
 
 func checkpointSome(s *shard, epoch uint64, n int) error {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -40,6 +39,7 @@ type mark struct {
 
 type restoration struct {
 	id  int32
+	ctx context.Context // ended when the shard was lost meanwhile: what was restored may be out of date
 	s   *shard
 	err error
 	dur time.Duration
@@ -192,6 +192,10 @@ func (e *Engine) change(ch Change) error {
 	}
 	if len(remove) > 0 {
 		e.reread(remove, nil)
+		// Nothing of a shard that left may reach the store after it has come back with newer leads.
+		if err := e.awaitStored(); err != nil {
+			return err
+		}
 	}
 	for _, id := range ch.Gained {
 		lp.owned[id] = true
@@ -218,11 +222,13 @@ func (e *Engine) install(r restoration) error {
 	if !lp.owned[r.id] {
 		return nil // lost meanwhile
 	}
+	if r.ctx.Err() != nil {
+		// Lost and gained again while it was restoring. Whoever had it in between may have committed: what
+		// was restored, and any error, is of the time before.
+		lp.restart(r.id)
+		return nil
+	}
 	if r.err != nil {
-		if errors.Is(r.err, context.Canceled) { // lost and gained again while it was restoring
-			lp.restart(r.id)
-			return nil
-		}
 		return fmt.Errorf("restoring shard %d: %w", r.id, r.err)
 	}
 	starts := make([]Start, 0, len(r.s.st.parts))
@@ -327,8 +333,8 @@ func (e *Engine) wasStored(ep *epoch) {
 	ep.slice.shard.stored(ep.slice)
 }
 
-// drainStore waits until the store has all slices, and makes them durable.
-func (e *Engine) drainStore() error {
+// awaitStored waits until the store has all slices.
+func (e *Engine) awaitStored() error {
 	for e.loop.inStore > 0 {
 		select {
 		case ep := <-e.stored:
@@ -336,6 +342,14 @@ func (e *Engine) drainStore() error {
 		case err := <-e.failed:
 			return err
 		}
+	}
+	return nil
+}
+
+// drainStore waits until the store has all slices, and makes them durable.
+func (e *Engine) drainStore() error {
+	if err := e.awaitStored(); err != nil {
+		return err
 	}
 	if err := e.cfg.Store.Flush(); err != nil {
 		return fmt.Errorf("flushing the store: %w", err)

@@ -64,7 +64,7 @@ type mortal struct {
 	name string
 	disk int
 	dead atomic.Bool
-	left atomic.Int32 // commits until it is dead, if over 0
+	left atomic.Int32  // commits until it is dead, if over 0
 	stop chan struct{} // ends its reader
 	read sync.WaitGroup
 }
