@@ -64,6 +64,15 @@ func (e *Engine) restore(ctx context.Context, id int32) (*shard, error) {
 		}
 	}
 	s.reconcile(e.wantedParts(id))
+	for i := range s.st.parts {
+		// The journal's last record does not name a source that was away for a while; the group knows
+		// where it was left.
+		if p := &s.st.parts[i]; p.next == StartOfPartition {
+			if at, ok := offsets[p.TopicPartition]; ok {
+				p.next = at
+			}
+		}
+	}
 	s.done = s.st
 	return s, nil
 }
