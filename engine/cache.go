@@ -77,6 +77,7 @@ func (c *cache) remove(e *entry) {
 	last := c.ring[len(c.ring)-1]
 	c.ring[e.slot] = last
 	last.slot = e.slot
+	c.ring[len(c.ring)-1] = nil // else it keeps a lead that is gone
 	c.ring = c.ring[:len(c.ring)-1]
 	c.mu.Lock()
 	delete(c.byID, e.id)

@@ -25,8 +25,9 @@ func (d *dirtyList) pop() *entry {
 	d.q[d.from] = nil
 	d.from++
 	if d.from > 1024 && d.from*2 > len(d.q) {
-		d.q = append(d.q[:0], d.q[d.from:]...)
-		d.from = 0
+		n := copy(d.q, d.q[d.from:])
+		clear(d.q[n:])
+		d.q, d.from = d.q[:n], 0
 	}
 	e.queued = false
 	return e
