@@ -50,7 +50,10 @@ func (s *shard) atEnd() bool {
 
 // base is the time of a shard without source partitions, which nothing that it reads itself holds back:
 // the wall clock, but while an import is open only what the others have come to.
-func (s *shard) base(wall, limit int64) int64 {
+func (s *shard) base(wall, limit int64, skewed bool) int64 {
+	if skewed {
+		return noTime
+	}
 	for _, src := range s.sources {
 		if s.openHistory(src) {
 			if limit == lead.Never {
@@ -79,7 +82,7 @@ func (s *shard) floor(p *part, wall int64, skewed bool) int64 {
 }
 
 func (s *shard) readClock(wall, limit int64, skewed bool) clockInput {
-	c := clockInput{wall: wall, cap: limit, base: s.base(wall, limit), floors: make([]int64, len(s.st.parts))}
+	c := clockInput{wall: wall, cap: limit, base: s.base(wall, limit, skewed), floors: make([]int64, len(s.st.parts))}
 	for i := range s.st.parts {
 		c.floors[i] = s.floor(&s.st.parts[i], wall, skewed)
 	}

@@ -117,13 +117,31 @@ func (e *Engine) checkpointIdle() error {
 	}
 	sl := e.nextSlice()
 	if sl == nil {
-		return nil
+		return e.askTime()
 	}
 	if !e.open() {
 		sl.shard.putBack(sl.entries)
 		return nil
 	}
 	return e.send(sl)
+}
+
+// askEvery is how often the broker's time is asked for while it seems to differ from ours.
+const askEvery = time.Second
+
+// askTime commits an epoch with nothing in it while the clocks seem to differ: its journal record brings back the
+// broker's time. Without it a process that stood still for a minute with one record under way would believe in the
+// difference until the next event, and fire no timers.
+func (e *Engine) askTime() error {
+	ids := e.liveIDs()
+	if !e.loop.skewed || len(ids) == 0 || time.Since(e.loop.heardAt) < askEvery || !e.open() {
+		return nil
+	}
+	e.loop.heardAt = time.Now()
+	s := e.live[ids[0]]
+	s.beginIdle(s.idleClock())
+	e.loop.cur.add(s)
+	return e.send(nil)
 }
 
 // nextSlice takes the oldest changed leads of one shard, the shards in turn. nil if none has waited
@@ -180,20 +198,20 @@ func (e *Engine) seal(sl *slice) error {
 	if sl != nil {
 		ep.slice = sl
 		if s := sl.shard; s.ep == nil {
-			s.beginIdle(clockInput{wall: s.st.wall, cap: s.st.cap, base: s.st.base, floors: s.floors()})
+			s.beginIdle(s.idleClock())
 			ep.add(s)
 		}
 	}
 	return ep.seal(e.writer, e.slots, e.cfg.Logic, e.rulesRecords)
 }
 
-// floors are those of the last epoch: time stands still for one that only carries a slice.
-func (s *shard) floors() []int64 {
-	f := make([]int64, len(s.st.parts))
+// idleClock is that of the last epoch: time stands still for one that only carries a slice.
+func (s *shard) idleClock() clockInput {
+	c := clockInput{wall: s.st.wall, cap: s.st.cap, base: s.st.base, floors: make([]int64, len(s.st.parts))}
 	for i := range s.st.parts {
-		f[i] = s.st.parts[i].floor
+		c.floors[i] = s.st.parts[i].floor
 	}
-	return f
+	return c
 }
 
 // decide takes in the outcome of the epoch in flight.

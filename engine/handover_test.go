@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +64,86 @@ func TestLostAndGainedWhileRestoring(t *testing.T) {
 	close(gate)
 	r.settle(slow)
 	slow.stop(t)
+	r.check()
+}
+
+// TestClocksAgreeAgain has the broker's clock seem two minutes off once, as after a pause of the process: timers must
+// fire again without an event.
+func TestClocksAgreeAgain(t *testing.T) {
+	r := newRig(t, 1)
+	r.parts = map[string]int32{"web": 1, "mail": 1}
+	var off atomic.Int64
+	r.log = enginetest.New("app", 1, func() int64 { return r.clock() - off.Load() })
+	r.tune = func(c *engine.Config) { c.IdleAfter = time.Millisecond }
+	off.Store(120_000)
+	r.log.Append("web", 0, nil, fmt.Appendf(nil, `{"userId":"somebody","messageId":"m","timestamp":%d,"type":"track","event":"Demo Requested"}`, r.clock()), r.clock())
+	p := r.start("a", t.TempDir(), nil)
+	r.settle(p)
+	for deadline := time.Now().Add(30 * time.Second); journaled(r) < 2; time.Sleep(time.Millisecond) { // it is asked again
+		if time.Now().After(deadline) {
+			t.Fatal("the broker is not asked for its time")
+		}
+	}
+	n := len(r.log.Output(engine.TopicTransitions))
+	r.skip.Add(6 * 86_400_000)
+	off.Store(0)
+	for deadline := time.Now().Add(30 * time.Second); len(r.log.Output(engine.TopicTransitions)) == n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no timer fires")
+		}
+	}
+	p.stop(t)
+	r.check()
+}
+
+func journaled(r *rig) int {
+	return len(r.log.Output(engine.TopicJournal))
+}
+
+// TestSourceComesBack takes a source out of the configuration and puts it back: its events are not applied again.
+func TestSourceComesBack(t *testing.T) {
+	r := newRig(t, 2)
+	both, dir := r.sources, t.TempDir()
+	r.produce(1, 40, 300)
+	for i := range 3 {
+		r.sources = both
+		if i == 1 {
+			r.sources = both[:1]
+			r.produce(2, 40, 300) // some of them on the source that is away
+		}
+		r.parts = map[string]int32{}
+		for _, s := range r.sources {
+			r.parts[s.Topic] = map[string]int32{"web": 5, "mail": 2}[s.Topic]
+		}
+		p := r.start("a", dir, nil)
+		r.settle(p)
+		p.stop(t)
+	}
+	r.check()
+}
+
+// TestRestoredIsWritten restores changed leads from the journal and then hears nothing: they are checkpointed all
+// the same, or the next restoration takes as long again.
+func TestRestoredIsWritten(t *testing.T) {
+	r := newRig(t, 1)
+	r.tune = func(c *engine.Config) { c.CheckpointInterval = time.Hour }
+	r.produce(1, 40, 300)
+	p := r.start("first", t.TempDir(), nil)
+	r.settle(p)
+	p.client.Fault = func(int) (error, bool) { return errors.New("killed"), false }
+	p.client.Kick()
+	p.stop(t)
+	r.tune = nil
+	p = r.start("second", t.TempDir(), nil)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if st := p.engine.Status(); ready(p) && st.Shards[0].DirtyLeads == 0 && len(r.log.Output(engine.TopicState)) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("leads stay dirty: %+v", p.engine.Status())
+		}
+	}
+	p.stop(t)
 	r.check()
 }
 

@@ -18,7 +18,8 @@ type loop struct {
 	restores    sync.WaitGroup
 	heads       heads
 	skewed      bool
-	turn        int32 // the shard whose slice comes next
+	heardAt     time.Time // when the last journal record came that has the broker's time
+	turn        int32     // the shard whose slice comes next
 	fencedAt    time.Time
 	fenced      Fence
 	marks       map[int32][]mark
@@ -143,6 +144,7 @@ func (e *Engine) heard(f followed) {
 	if f.appended <= 0 {
 		return
 	}
+	e.loop.heardAt = time.Now()
 	skewed := now-f.appended > nearWall || f.appended-now > nearWall
 	if skewed != e.loop.skewed {
 		e.loop.skewed = skewed
@@ -154,6 +156,8 @@ func (e *Engine) heard(f followed) {
 // change follows the group.
 func (e *Engine) change(ch Change) error {
 	lp := &e.loop
+	// Also after an error, which ends Run: nothing is committed any more, and others need not wait for it.
+	defer ch.Done()
 	if lp.flight != nil {
 		if err := e.decide(<-e.decided); err != nil {
 			return err
@@ -205,7 +209,6 @@ func (e *Engine) change(ch Change) error {
 		e.log.Info("shards changed", "gained", ch.Gained, "lost", ch.Lost, "owned", len(lp.owned))
 	}
 	lp.fencedAt = time.Time{}
-	ch.Done()
 	e.countShards()
 	return nil
 }
@@ -239,6 +242,8 @@ func (e *Engine) install(r restoration) error {
 	e.live[r.id] = r.s
 	e.mu.Unlock()
 	e.reread(nil, starts)
+	// What redo changed is as old as this, also when no epoch follows.
+	lp.marks[r.id] = []mark{{epoch: r.s.st.epoch, wall: e.cfg.Clock(), inbox: r.s.st.parts[0].next}}
 	e.m.restoreSeconds.Observe(r.dur.Seconds())
 	e.log.Info("shard is live", "shard", r.id, "epoch", r.s.st.epoch, "restore_ms", r.dur.Milliseconds())
 	return nil
