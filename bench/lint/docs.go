@@ -15,6 +15,7 @@ var (
 	target   = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 	fence    = regexp.MustCompile("^\\s*```\\s*([a-z]*)")
 	codeSpan = regexp.MustCompile("`([^`]+)`")
+	quoted   = regexp.MustCompile(`"[^"]*"|'[^']*'`)
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	command  = regexp.MustCompile(`^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\./)?(?:bin/)?(leadstream|make)((?:\s+\S+)*)$`)
 )
@@ -122,7 +123,7 @@ func (c commands) wrong(line string) string {
 	if m == nil {
 		return ""
 	}
-	args := strings.Fields(m[2])
+	args := strings.Fields(quoted.ReplaceAllString(m[2], "quoted"))
 	if m[1] == "make" {
 		for _, a := range args {
 			if !strings.Contains(a, "=") && !strings.HasPrefix(a, "-") && !c.targets[a] {
