@@ -31,7 +31,7 @@ func (ld *loader) condition(t text, rule int) *cond {
 	if !ok {
 		return nil
 	}
-	return ld.conditionOf(p, p.ast.NativeRep().Expr(), rule)
+	return ld.noteCondition(ld.conditionOf(p, p.ast.NativeRep().Expr(), rule), t)
 }
 
 func (ld *loader) conditionOf(p *parsed, e ast.Expr, rule int) *cond {

@@ -134,6 +134,7 @@ func (b *builder) scoreComparison(e ast.Expr, sum []weight, op cmpOp, c float64)
 		return nil
 	}
 	b.deps.timed = true
+	b.noteThreshold(e, sum, op, c)
 	// A comparison with one score is made of the score's own value, bit for bit what is shown.
 	if len(sum) == 1 && sum[0].by != 1 && sum[0].by != 0 {
 		if scaled := c / sum[0].by; !math.IsInf(scaled, 0) && math.FMA(scaled, sum[0].by, -c) == 0 {

@@ -85,6 +85,10 @@ type loader struct {
 	stageRefs []func()
 	// places are where names were declared first: see firstPlace.
 	places map[string]ynode
+	// conds, thresholds and gradeNodes are what lint looks at.
+	conds      []placedCond
+	thresholds []threshold
+	gradeNodes map[int]ynode
 }
 
 func (ld *loader) load(tops []ynode) {

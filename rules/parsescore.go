@@ -150,6 +150,7 @@ func (ld *loader) readGrades(n ynode, slot int) {
 		ld.errorf(n, "%s: more than %d grades", what, maxGrades)
 	}
 	slices.SortFunc(list, func(a, b grade) int { return cmp.Compare(b.floor, a.floor) })
+	ld.noteGrades(n, slot)
 	s := &ld.set.scores[slot]
 	s.gradeNames, s.gradeFloors = nil, nil
 	for _, g := range list {

@@ -248,6 +248,7 @@ func (ld *loader) warnUnused() {
 		}
 	}
 	ld.warnUnreachable()
+	ld.lint()
 }
 
 // warnUnreachable warns of stages that no transition leads to.

@@ -146,7 +146,7 @@ func acceptedKeys(t *testing.T, path string, words []string) []string {
 	t.Helper()
 	var accepted []string
 	for chunk := range slices.Chunk(words, 30) {
-		text := documentAt(path, "{\n'"+strings.Join(chunk, "': ,\n'")+"':\n}")
+		text := documentAt(path, "{\n'"+strings.Join(chunk, "': null,\n'")+"': null\n}")
 		_, err := Parse(File{Name: "f", Src: []byte(text), expanded: true})
 		ps, ok := errors.AsType[*Problems](err)
 		if !ok || ps.More > 0 {
