@@ -12,9 +12,9 @@ import (
 // result compares what happened with what was expected.
 func (t *test) result(b *bench) Result {
 	d := differ{t: t, causes: make(map[string]string)}
-	for _, s := range t.steps {
-		if s.event != nil {
-			d.causes[string(s.event.MessageID)] = s.text
+	for i := range t.steps {
+		if s := &t.steps[i]; s.text != "" {
+			d.causes[s.id()] = s.text
 		}
 	}
 	for i := range t.expect {

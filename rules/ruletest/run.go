@@ -23,7 +23,8 @@ type bench struct {
 	leads map[string]*lead.Lead
 	order []string // of the leads that have begun
 	out   []lead.Output
-	looks []look // by time; those before next have been taken
+	said  []string // of commands that did nothing
+	looks []look   // by time; those before next have been taken
 	next  int
 }
 
@@ -44,8 +45,8 @@ func (t *test) run(set *rules.Set) Result {
 			b.fire(s.at)
 			now = s.at
 		}
-		if s.event != nil {
-			b.apply(s)
+		if s.event != nil || s.command != nil {
+			b.apply(&s)
 		}
 	}
 	b.lookBefore(t.end + 1)
@@ -71,19 +72,30 @@ func (b *bench) lookBefore(to int64) {
 	}
 }
 
-func (b *bench) apply(s step) {
+func (b *bench) apply(s *step) {
 	l := b.leads[s.lead]
 	if l == nil {
 		l = b.set.NewLead(s.lead, 1)
 		b.leads[s.lead] = l
 		b.order = append(b.order, s.lead)
 	}
-	b.out, _ = b.eval.Apply(l, s.event, b.out)
+	if s.event != nil {
+		b.out, _ = b.eval.Apply(l, s.event, b.out)
+		return
+	}
+	var verdict rules.Verdict
+	b.out, verdict = b.eval.Command(l, s.command, b.out)
+	switch verdict {
+	case rules.Missed:
+		b.said = append(b.said, s.text+": nothing is known of that message, or not yet")
+	case rules.Refused:
+		b.said = append(b.said, s.text+": refused: points are not added to that score, or the lead is in that stage already")
+	}
 }
 
 // notes tell what the evaluator counted.
 func (b *bench) notes() []string {
-	var notes []string
+	notes := b.said
 	c := b.eval.Counts()
 	errors := make(map[string]int64) // a line with several conditions has its name several times
 	for i, n := range c.Errors {

@@ -2,7 +2,9 @@ package ruletest
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -17,22 +19,36 @@ const defaultLead = "lead"
 // maxTimes bounds how often one step may happen.
 const maxTimes = 10_000
 
-// step is one event, or with a nil event the passing of time.
+// step is one event or one command, or with neither the passing of time.
 type step struct {
-	at    int64 // ms since 1970
-	lead  string
-	event *lead.Event
-	text  string // what it is, for readers: `step 3 (track "Demo Requested")`
+	at      int64 // ms since 1970
+	lead    string
+	event   *lead.Event
+	command *rules.Command
+	text    string // what it is, for readers: `step 3 (track Demo Requested)`
+}
+
+// id is the message id.
+func (s *step) id() string {
+	switch {
+	case s.event != nil:
+		return string(s.event.MessageID)
+	case s.command != nil:
+		return s.command.ID
+	}
+	return ""
 }
 
 // rawStep is a step as the file has it.
 type rawStep struct {
 	at, every, wait *yaml.Node
 	times           int
-	id              string
+	id, reason      string
 	lead            string
 	kinds           []string
 	event           lead.Event
+	command         *rules.Command
+	points          *yaml.Node
 	properties      lead.Object // of a page
 	place           string      // a page's path or url
 	what            string
@@ -57,9 +73,10 @@ func (r *fileReader) given(n *yaml.Node, t *test) {
 			return
 		}
 		if len(raw.kinds) != 1 {
-			r.errorf(n, "%s must be one of track, page, screen, identify, group, alias and wait", raw.what)
+			r.errorf(n, "%s must be one of track, page, screen, identify, group, alias, adjust, retract, move and wait", raw.what)
 			return
 		}
+		r.command(n, &raw)
 		at := now
 		if raw.at != nil {
 			at, _ = r.moment(raw.at, raw.what+".at", t.start, now)
@@ -113,6 +130,13 @@ func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
 			read(n)
 		}}
 	}
+	command := func(name string, k rules.CommandKind, read func(c *rules.Command, n *yaml.Node)) key {
+		return key{name, func(n *yaml.Node) {
+			raw.kinds = append(raw.kinds, name)
+			raw.command = &rules.Command{Kind: k}
+			read(raw.command, n)
+		}}
+	}
 	text := func(name string, to *[]byte) key {
 		return key{name, func(n *yaml.Node) { *to = []byte(r.text(n, raw.what+"."+name)) }}
 	}
@@ -129,6 +153,13 @@ func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
 		kind("alias", lead.Alias, func(n *yaml.Node) { ev.PreviousID = []byte(r.text(n, "alias")) }),
 		object("properties", &raw.properties), object("context", &ev.Context), object("traits", &ev.Traits),
 		key{"name", func(n *yaml.Node) { ev.Name = r.text(n, "name") }},
+		command("adjust", rules.Adjust, func(c *rules.Command, n *yaml.Node) {
+			c.Score = r.name(n, "score", r.text(n, "adjust"), r.known.scores)
+		}),
+		command("retract", rules.Retract, func(c *rules.Command, n *yaml.Node) { c.Message = lead.HashString(r.text(n, "retract")) }),
+		command("move", rules.Move, func(c *rules.Command, n *yaml.Node) { c.Stage = r.stage(n, r.text(n, "move")) }),
+		key{"points", func(n *yaml.Node) { raw.points = n }},
+		key{"reason", func(n *yaml.Node) { raw.reason = r.text(n, "reason") }},
 		key{"lead", func(n *yaml.Node) { raw.lead = r.text(n, "lead") }},
 		text("user_id", &ev.UserID), text("anonymous_id", &ev.AnonymousID),
 		text("category", &ev.Category), text("channel", &ev.Channel),
@@ -144,6 +175,29 @@ func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
 	return ok
 }
 
+// command reads what belongs to a command, and to nothing else.
+func (r *fileReader) command(n *yaml.Node, raw *rawStep) {
+	c := raw.command
+	switch {
+	case raw.points != nil && (c == nil || c.Kind != rules.Adjust), c != nil && c.Kind == rules.Adjust && raw.points == nil:
+		r.errorf(n, "%s: adjust needs points, like {adjust: engagement, points: 10}, and nothing else has them", raw.what)
+		return
+	case raw.reason != "" && (c == nil || c.Kind != rules.Move):
+		r.errorf(n, "%s: only a move has a reason", raw.what)
+		return
+	case c == nil:
+		return
+	}
+	c.Reason = raw.reason
+	if raw.points != nil {
+		v, err := strconv.ParseFloat(raw.points.Value, 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			r.errorf(raw.points, "points must be a number, found %s", found(raw.points))
+		}
+		c.Points = v
+	}
+}
+
 // count reads how often a step happens.
 func (r *reader) count(n *yaml.Node, what string) int {
 	var times int
@@ -154,36 +208,39 @@ func (r *reader) count(n *yaml.Node, what string) int {
 	return times
 }
 
-// step makes the i-th event of a raw step.
+// step makes the i-th event or command of a raw step.
 func (r *fileReader) step(raw *rawStep, number, i int, at int64) step {
+	id := fmt.Sprintf("step %d", number)
+	if raw.times > 1 {
+		id = fmt.Sprintf("step %d, %d", number, i+1)
+	}
+	about := raw.event.Name
+	if raw.place != "" {
+		about = raw.place
+	}
+	s := step{at: at, lead: raw.lead, text: id + " (" + strings.TrimSpace(raw.kinds[0]+" "+about) + ")"}
+	if raw.id != "" {
+		id = raw.id // the same for each of several: they are duplicates then
+	}
+	if raw.command != nil {
+		c := *raw.command
+		c.Time, c.ID = at, id
+		s.command = &c
+		return s
+	}
 	ev := raw.event
 	ev.Time = at
 	ev.RoutingID = []byte(raw.lead)
 	if ev.UserID == nil && ev.AnonymousID == nil {
 		ev.UserID = ev.RoutingID
 	}
-	id := fmt.Sprintf("step %d", number)
-	if raw.times > 1 {
-		id = fmt.Sprintf("step %d, %d", number, i+1)
-	}
-	about := ev.Name
-	if raw.place != "" {
-		about = raw.place
-	}
-	text := id + " (" + raw.kinds[0]
-	if about != "" {
-		text += " " + about
-	}
-	text += ")"
-	if raw.id != "" {
-		id = raw.id // the same for each of several: they are duplicates then
-	}
 	ev.MessageID, ev.MessageHash = []byte(id), lead.HashString(id)
 	ev.Properties = raw.properties
 	if raw.place != "" {
 		ev.Name, ev.Properties = page(raw.place, ev.Name, raw.properties)
 	}
-	return step{at: at, lead: raw.lead, event: &ev, text: text}
+	s.event = &ev
+	return s
 }
 
 // page puts what a page is called by where events have it: a path, an address, else its name.
