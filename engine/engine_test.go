@@ -71,6 +71,7 @@ type rig struct {
 	skip    atomic.Int64 // added to the clock
 	tune    func(*engine.Config)
 	before  func(op string)
+	batch   int    // the next process's BatchLimit
 	fs      vfs.FS // of the next process's store; nil is the disk
 }
 
@@ -99,7 +100,7 @@ func (r *rig) start(name, dir string, fault func(int) (error, bool)) *process {
 		r.t.Fatal(err)
 	}
 	c := r.log.Client(name)
-	c.Before = r.before
+	c.Before, c.BatchLimit = r.before, r.batch
 	c.Fault = fault
 	cfg := engine.Config{
 		App: "app", Shards: r.shards, Sources: r.sources, SourcePartitions: r.parts, Rules: r.set, Clock: r.clock,

@@ -32,7 +32,7 @@ func TestLostAndGainedWhileRestoring(t *testing.T) {
 	r.produce(1, 40, 300)
 	p := r.start("first", t.TempDir(), nil)
 	r.settle(p)
-	p.client.Fault = func(int) (error, bool) { return errors.New("killed"), false }
+	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
 	p.client.Kick()
 	p.stop(t)
 
@@ -130,7 +130,7 @@ func TestRestoredIsWritten(t *testing.T) {
 	r.produce(1, 40, 300)
 	p := r.start("first", t.TempDir(), nil)
 	r.settle(p)
-	p.client.Fault = func(int) (error, bool) { return errors.New("killed"), false }
+	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
 	p.client.Kick()
 	p.stop(t)
 	r.tune = nil

@@ -148,8 +148,8 @@ func (s *schedule) start1() {
 		}
 		return nil, false
 	}
+	s.batch = s.rng.IntN(40)
 	m.process = s.start(m.name, "state", fault)
-	m.client.BatchLimit = s.rng.IntN(40)
 	seed := s.rng.Uint64()
 	m.read.Go(func() { m.look(rand.New(rand.NewPCG(seed, 4)), s.clock) })
 	s.alive = append(s.alive, m)

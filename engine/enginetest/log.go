@@ -129,6 +129,13 @@ type Client struct {
 	commits    int
 }
 
+// SetFault replaces Fault while the client is in use.
+func (c *Client) SetFault(f func(n int) (err error, applied bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Fault = f
+}
+
 // Reader returns a view of the log that is no member of the group: for checkers. Only its History is of use.
 func (l *Log) Reader() *Client { return &Client{log: l} }
 
