@@ -18,7 +18,7 @@ func (t *test) result(b *bench) Result {
 		}
 	}
 	for i := range t.expect {
-		d.scores = d.scores || t.expect[i].kind != 0 && len(t.expect[i].scores)+len(t.expect[i].grades) > 0
+		d.scores = d.scores || t.expect[i].kind != 0 && t.expect[i].looks()
 	}
 	for _, id := range t.leads {
 		d.compare(id, b)
@@ -164,12 +164,19 @@ func (d *differ) look(k *look) {
 	}
 	for _, w := range k.expectation.scores {
 		s, _ := scoreNamed(k.view.Scores, w.name)
-		one := expectation{scores: []wantedScore{w}}
-		check(one.shows(k.view.Scores), "score "+w.name+" "+formatNumber(w.v), "score "+w.name+" "+formatNumber(s.Value))
+		check(w.is(s.Value), "score "+w.name+" "+formatNumber(w.v), "score "+w.name+" "+formatNumber(s.Value))
 	}
 	for _, w := range k.expectation.grades {
 		s, _ := scoreNamed(k.view.Scores, w.name)
-		check(s.Grade == w.grade, "grade "+w.name+" "+w.grade, "grade "+w.name+" "+s.Grade)
+		check(s.Grade == w.text, "grade "+w.name+" "+w.text, "grade "+w.name+" "+s.Grade)
+	}
+	for _, w := range k.cells {
+		cell := cellNamed(k.view.Matrices, w.name)
+		check(cell == w.text, "matrix "+w.name+" "+w.text, "matrix "+w.name+" "+cell)
+	}
+	for _, w := range k.expectation.tags {
+		v := tagNamed(k.view.Tags, w.name)
+		check(w.is(v), "tag "+w.name+" "+formatNumber(w.v), "tag "+w.name+" "+formatNumber(v))
 	}
 }
 
@@ -194,7 +201,10 @@ func describe(e *expectation) string {
 		b.WriteString(", " + s.name + " " + formatNumber(s.v))
 	}
 	for _, g := range e.grades {
-		b.WriteString(", " + g.name + " " + g.grade)
+		b.WriteString(", " + g.name + " " + g.text)
+	}
+	for _, c := range e.cells {
+		b.WriteString(", " + c.name + " " + c.text)
 	}
 	if e.event != "" {
 		b.WriteString(", by " + e.event)
@@ -226,6 +236,9 @@ func (d *differ) happened(o *lead.Output) string {
 			if s.Grade != "" {
 				b.WriteString(" " + s.Grade)
 			}
+		}
+		for _, c := range o.Matrices {
+			b.WriteString(", " + c.Name + " " + c.Cell)
 		}
 	}
 	cause := o.Event

@@ -25,18 +25,25 @@ type expectation struct {
 	from, to string
 	// name is a hand-off's. Those that follow are "" where any will do.
 	name, team, reason, event string
-	scores                    []wantedScore
-	grades                    []wantedGrade
+	scores, tags              []wantedNumber
+	grades, cells             []wantedText
 }
 
-type wantedScore struct {
+// shown is what an output or a look shows of a lead.
+type shown struct {
+	scores []lead.NamedScore
+	cells  []lead.NamedCell
+	tags   []rules.NamedTag
+}
+
+type wantedNumber struct {
 	name string
 	v    float64
-	// within is how far off the score may be: half of the last decimal that is written, and half a hundredth at most.
+	// within is how far off it may be: half of the last decimal that is written, and half a hundredth at most.
 	within float64
 }
 
-type wantedGrade struct{ name, grade string }
+type wantedText struct{ name, text string }
 
 // rawExpectation is an expectation as the file has it.
 type rawExpectation struct {
@@ -56,8 +63,10 @@ func (r *fileReader) expectation(n *yaml.Node, t *test) (expectation, bool) {
 		key{"stage", func(n *yaml.Node) { raw.stage = n }},
 		key{"handoff", func(n *yaml.Node) { raw.handoff = n }},
 		text("reason", &e.reason), text("team", &e.team), text("event", &e.event), text("lead", &e.lead),
-		key{"scores", func(n *yaml.Node) { r.scores(n, &e) }},
+		key{"scores", func(n *yaml.Node) { e.scores = r.numbers(n, "score", r.known.scores) }},
 		key{"grades", func(n *yaml.Node) { r.grades(n, &e) }},
+		key{"matrix", func(n *yaml.Node) { e.cells = r.texts(n, "matrix", r.known.matrices) }},
+		key{"tags", func(n *yaml.Node) { e.tags = r.numbers(n, "tag", nil) }},
 	)
 	if len(r.problems) > before {
 		return e, false
@@ -107,8 +116,10 @@ func (r *fileReader) kind(n *yaml.Node, raw *rawExpectation, e *expectation) {
 		r.errorf(n, "only a hand-off has a team")
 	case e.event != "" && e.kind == 0:
 		r.errorf(n, "a look at the lead has no event")
-	case e.kind == 0 && e.to == "" && len(e.scores)+len(e.grades) == 0:
-		r.errorf(n, "an expectation needs stage, handoff, scores or grades")
+	case e.kind != 0 && e.tags != nil:
+		r.errorf(n, "only a look at the lead shows tags; outputs do not have them")
+	case e.kind == 0 && e.to == "" && !e.looks():
+		r.errorf(n, "an expectation needs stage, handoff, scores, grades, matrix or tags")
 	}
 }
 
@@ -163,36 +174,53 @@ func smallestUnit(s string) int64 {
 	return 1
 }
 
-func (r *fileReader) scores(n *yaml.Node, e *expectation) {
-	r.pairs(n, "scores", func(name, v *yaml.Node) {
-		r.name(name, "score", name.Value, r.known.scores)
+// maxDecimals is how many decimals of a number are compared and shown.
+const maxDecimals = 6
+
+// looks says that it asks for more than a stage.
+func (e *expectation) looks() bool { return len(e.scores)+len(e.grades)+len(e.cells)+len(e.tags) > 0 }
+
+// numbers reads names with the numbers that they must have. A nil known stands for any name.
+func (r *fileReader) numbers(n *yaml.Node, what string, known []string) (list []wantedNumber) {
+	r.pairs(n, what+"s", func(name, v *yaml.Node) {
+		if known != nil {
+			r.name(name, what, name.Value, known)
+		}
 		f, err := strconv.ParseFloat(v.Value, 64)
 		if v.Kind != yaml.ScalarNode || err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			r.errorf(v, "score %s must be a number, found %s", name.Value, found(v))
+			r.errorf(v, "%s %s must be a number, found %s", what, name.Value, found(v))
 			return
 		}
 		decimals := 2
 		if _, after, ok := strings.Cut(v.Value, "."); ok {
-			decimals = max(decimals, len(after))
+			decimals = min(max(decimals, len(after)), maxDecimals)
 		}
-		e.scores = append(e.scores, wantedScore{name.Value, f, 0.5*math.Pow10(-decimals) + 1e-12})
+		list = append(list, wantedNumber{name.Value, f, 0.5*math.Pow10(-decimals) + 1e-12})
 	})
+	return list
 }
 
 func (r *fileReader) grades(n *yaml.Node, e *expectation) {
-	r.pairs(n, "grades", func(name, v *yaml.Node) {
-		if !slices.Contains(r.known.graded, name.Value) && slices.Contains(r.known.scores, name.Value) {
-			r.errorf(name, "score %q has no grades", name.Value)
-			return
+	for _, g := range r.texts(n, "score", r.known.scores) {
+		if !slices.Contains(r.known.graded, g.name) && slices.Contains(r.known.scores, g.name) {
+			r.errorf(n, "score %q has no grades", g.name)
 		}
-		r.name(name, "score", name.Value, r.known.scores)
-		e.grades = append(e.grades, wantedGrade{name.Value, r.text(v, "the grade of "+name.Value)})
+		e.grades = append(e.grades, g)
+	}
+}
+
+// texts reads names with the texts that they must have.
+func (r *fileReader) texts(n *yaml.Node, what string, known []string) (list []wantedText) {
+	r.pairs(n, map[string]string{"score": "grades", "matrix": "matrix"}[what], func(name, v *yaml.Node) {
+		r.name(name, what, name.Value, known)
+		list = append(list, wantedText{name.Value, r.text(v, "what "+name.Value+" must be")})
 	})
+	return list
 }
 
 // meets says whether an output is what was expected.
 func (e *expectation) meets(o *lead.Output) bool {
-	if o.Kind != e.kind || !e.atTime(o.At) || !e.shows(o.Scores) {
+	if o.Kind != e.kind || !e.atTime(o.At) || !e.shows(shown{scores: o.Scores, cells: o.Matrices}) {
 		return false
 	}
 	if e.event != "" && e.event != o.Event || e.reason != "" && e.reason != o.Reason || e.to != "" && e.to != o.To {
@@ -211,19 +239,50 @@ func (e *expectation) atTime(at int64) bool {
 	return !e.timed || at >= e.at && at < e.at+e.unit
 }
 
-// shows says whether scores are what was expected.
-func (e *expectation) shows(list []lead.NamedScore) bool {
+// shows says whether scores, grades, cells and tags are what was expected.
+func (e *expectation) shows(s shown) bool {
 	for _, w := range e.scores {
-		if s, ok := scoreNamed(list, w.name); !ok || math.Abs(s.Value-w.v) > w.within {
+		if v, _ := scoreNamed(s.scores, w.name); !w.is(v.Value) {
 			return false
 		}
 	}
 	for _, w := range e.grades {
-		if s, ok := scoreNamed(list, w.name); !ok || s.Grade != w.grade {
+		if v, _ := scoreNamed(s.scores, w.name); v.Grade != w.text {
+			return false
+		}
+	}
+	for _, w := range e.cells {
+		if cellNamed(s.cells, w.name) != w.text {
+			return false
+		}
+	}
+	for _, w := range e.tags {
+		if !w.is(tagNamed(s.tags, w.name)) {
 			return false
 		}
 	}
 	return true
+}
+
+func (w *wantedNumber) is(v float64) bool { return math.Abs(v-w.v) <= w.within }
+
+func cellNamed(list []lead.NamedCell, name string) string {
+	for _, c := range list {
+		if c.Name == name {
+			return c.Cell
+		}
+	}
+	return ""
+}
+
+// tagNamed returns a tag's weight, 0 for one that the lead does not have.
+func tagNamed(list []rules.NamedTag, name string) float64 {
+	for _, t := range list {
+		if t.Name == name {
+			return t.Weight
+		}
+	}
+	return 0
 }
 
 func scoreNamed(list []lead.NamedScore, name string) (lead.NamedScore, bool) {

@@ -87,16 +87,20 @@ func (f *File) Run() []Result {
 
 // names are those that a rule set knows.
 type names struct {
-	stages, handoffs, scores, graded []string
+	stages, handoffs, scores, graded, matrices []string
 }
 
 func namesOf(set *rules.Set) names {
 	k := names{stages: set.Stages(), handoffs: set.Handoffs()}
-	for _, s := range set.NewEvaluator().View(set.NewLead("nobody", 1), 0).Scores {
+	v := set.NewEvaluator().View(set.NewLead("nobody", 1), 0)
+	for _, s := range v.Scores {
 		k.scores = append(k.scores, s.Name)
 		if s.Grade != "" {
 			k.graded = append(k.graded, s.Name)
 		}
+	}
+	for _, m := range v.Matrices {
+		k.matrices = append(k.matrices, m.Name)
 	}
 	return k
 }
