@@ -68,9 +68,51 @@ func (s *shard) applyMessage(p *part, r *Record) error {
 			s.st.closed = slices.Insert(s.st.closed, i, m.Source)
 		}
 		return nil
+	case MessageCommand:
+		return s.applyCommand(p, r, m)
 	default:
 		return s.applyForwarded(p, r, m)
 	}
+}
+
+// applyCommand applies what an operator says to a lead. What can't be done is a dead letter, so that whoever
+// said it can find out.
+func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
+	refuse := func(reason, detail string) error {
+		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: reason, Detail: detail})
+	}
+	if to := ShardOf([]byte(m.Lead), s.cfg.Shards); to != s.id {
+		return refuse("misrouted", "the lead belongs to shard "+strconv.Itoa(int(to)))
+	}
+	e, err := s.load([]byte(m.Lead))
+	if err != nil {
+		return err
+	}
+	if e == nil || e.spec == nil {
+		return refuse("no_lead", "there is no such lead")
+	}
+	l, err := s.touch(e)
+	if err != nil || l == nil {
+		return err
+	}
+	c := *m.Command
+	if c.Time == 0 {
+		c.Time = min(r.Timestamp, s.st.wall)
+	}
+	var v rules.Verdict
+	s.outs, v = s.ev.Command(l, &c, s.outs[:0])
+	s.ep.stats.commands++
+	s.emit()
+	s.timers.arm(e, l.Due)
+	switch v {
+	case rules.Refused:
+		return refuse("refused", "the rule set has no such score or stage, or there is nothing to change")
+	case rules.Missed:
+		s.ep.stats.missed++
+	case rules.Duplicate:
+		s.ep.stats.duplicates++
+	}
+	return nil
 }
 
 func (s *shard) applyForwarded(p *part, r *Record, m *Message) error {

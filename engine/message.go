@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"leadstream/rules"
 )
 
 // MessageKind says what an inbox message asks for.
@@ -14,6 +16,7 @@ type MessageKind uint8
 const (
 	MessageEvent       MessageKind = iota + 1 // an event that was read on another shard
 	MessageCloseSource                        // a history source is complete: it may count as caught up
+	MessageCommand                            // what an operator says to a lead
 )
 
 // Message is what one entity, or an operator, says to another through an inbox.
@@ -34,6 +37,9 @@ type Message struct {
 	// From is the shard that sent an event, Seq the how manieth it sent to this one, counted from 1.
 	From int32
 	Seq  int64
+	// Lead and Command are for MessageCommand; Time is 0 when the inbox record's is meant.
+	Lead    string
+	Command *rules.Command
 }
 
 func (m *Message) encode() ([]byte, error) {
@@ -50,10 +56,18 @@ func DecodeMessage(b []byte) (*Message, error) {
 	if err := msgpack.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
 		return nil, &DeadLetter{Reason: "bad_message", Detail: "not an inbox message"}
 	}
-	if m.Kind != MessageEvent && m.Kind != MessageCloseSource {
+	if m.Kind < MessageEvent || m.Kind > MessageCommand || m.Kind == MessageCommand && (m.Lead == "" || m.Command == nil) {
 		return nil, &DeadLetter{Reason: "bad_message", Detail: fmt.Sprintf("unknown kind %d", m.Kind)}
 	}
 	return &m, nil
+}
+
+// CommandLead returns the inbox message that says a command to a lead, and the shard that it goes to. A
+// Command without Time is applied at the time it is written.
+func CommandLead(id string, c rules.Command, shards int32) (message []byte, shard int32, err error) {
+	m := Message{Kind: MessageCommand, Lead: id, Command: &c}
+	message, err = m.encode()
+	return message, ShardOf([]byte(id), shards), err
 }
 
 // CloseSource returns the inbox message that tells a shard that a history source is complete; the

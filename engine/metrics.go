@@ -9,6 +9,7 @@ import (
 // epochStats counts what one shard did in one epoch; it reaches the metrics when the epoch is committed.
 type epochStats struct {
 	events, received, duplicates, migrated int
+	commands, missed                       int
 	hits, misses                           int
 	transitions, handoffs                  int
 	deadletters                            map[string]int
@@ -44,7 +45,7 @@ type metrics struct {
 	epochSeconds, commitSeconds, restoreSeconds   prometheus.Histogram
 	shards                                        *prometheus.GaugeVec
 	skewed                                        prometheus.Gauge
-	refused                                       prometheus.Counter
+	refused, commands, missed                     prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -83,6 +84,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		commitSeconds:   seconds("commit_seconds", "Time from the end of an epoch to its commit."),
 		restoreSeconds:  seconds("restore_seconds", "Time to restore a shard."),
 		shards:          prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leadstream_engine_shards", Help: "Shards of this process, by state."}, []string{"state"}),
+		commands:        counter("commands_total", "Commands said to leads."),
+		missed:          counter("retractions_missed_total", "Commands to retract a message that is not known."),
 		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
 		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
 	}
@@ -104,7 +107,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg != nil {
 		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
-			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused)
+			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed)
 	}
 	return m
 }
@@ -116,6 +119,8 @@ func (m *metrics) committed(ep *shardEpoch) {
 	m.received.Add(float64(st.received))
 	m.forwarded.Add(float64(ep.forwarded))
 	m.duplicates.Add(float64(st.duplicates))
+	m.commands.Add(float64(st.commands))
+	m.missed.Add(float64(st.missed))
 	m.outputs.WithLabelValues(lead.StageChanged.String()).Add(float64(st.transitions))
 	m.outputs.WithLabelValues(lead.HandOff.String()).Add(float64(st.handoffs))
 	for reason, n := range st.deadletters {

@@ -258,7 +258,7 @@ func (s *shardReplay) out(t engine.Topic, value []byte) {
 func (s *shardReplay) record(j *engine.JournalRecord, tp engine.TopicPartition, r *engine.Record) error {
 	src, ok := s.src[tp.Topic]
 	if !ok {
-		return s.message(r)
+		return s.message(j, r)
 	}
 	if err := s.dec[tp.Topic].Decode(r, j.Wall, &s.event); err != nil {
 		var d *engine.DeadLetter
@@ -291,13 +291,17 @@ func (s *shardReplay) sent(to int32, m string) {
 	s.w.Sent[to][m]++
 }
 
-func (s *shardReplay) message(r *engine.Record) error {
+func (s *shardReplay) message(j *engine.JournalRecord, r *engine.Record) error {
 	m, err := engine.DecodeMessage(r.Value)
 	if err != nil {
 		s.out(engine.TopicDeadletter, r.Value)
 		return nil
 	}
-	if m.Kind != engine.MessageEvent {
+	switch m.Kind {
+	case engine.MessageCommand:
+		s.command(j, r, m)
+		return nil
+	case engine.MessageCloseSource:
 		return nil
 	}
 	s.w.Sent[s.id] = countDown(s.w.Sent[s.id], fmt.Sprintf("%+v", *m))
@@ -309,6 +313,24 @@ func (s *shardReplay) message(r *engine.Record) error {
 	s.event.Time = m.Time
 	s.apply()
 	return nil
+}
+
+func (s *shardReplay) command(j *engine.JournalRecord, r *engine.Record, m *engine.Message) {
+	l := s.leads[m.Lead]
+	if l == nil {
+		s.out(engine.TopicDeadletter, r.Value)
+		return
+	}
+	c := *m.Command
+	if c.Time == 0 {
+		c.Time = min(r.Timestamp, j.Wall)
+	}
+	outs, v := s.ev.Command(l, &c, nil)
+	s.put(outs)
+	s.armed(l)
+	if v == rules.Refused {
+		s.out(engine.TopicDeadletter, r.Value)
+	}
 }
 
 func countDown(m map[string]int, k string) map[string]int {
