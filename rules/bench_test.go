@@ -52,6 +52,48 @@ func BenchmarkApplyLines(b *testing.B) {
 	}
 }
 
+// BenchmarkApplyWide has n lines of every kind: points, state lines, transitions, hand-offs and windows, of
+// which an event can touch ten.
+func BenchmarkApplyWide(b *testing.B) {
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprintf("lines=%d", n), func(b *testing.B) {
+			set, err := Parse(File{Name: "r", Src: []byte(wideRules(n))})
+			if err != nil {
+				b.Fatal(err)
+			}
+			benchApply(b, set, []*lead.Event{{Type: lead.Track, Name: "e0", Properties: lead.Object(`{"v": 20}`)}})
+		})
+	}
+}
+
+func wideRules(n int) string {
+	var b strings.Builder
+	b.WriteString("signals:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  s%d: {match: 'event.name == \"e%d\" && event.properties.v >= %d'}\n", i, i/10, i%10)
+	}
+	b.WriteString("scores:\n  fit:\n    lines:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "      - {id: l%d, when: 'traits.t%d >= %d', add: 1}\n", i, i, i)
+	}
+	b.WriteString("    grades: {A: 1000000, B: 0}\n")
+	for i := range max(1, min(n/10, 100)) {
+		fmt.Fprintf(&b, "  e%d:\n    half_life: 14d\n    lines:\n", i)
+		for j := i * 10; j < i*10+10; j++ {
+			fmt.Fprintf(&b, "      - {signal: s%d, add: %d}\n", j, j%7+1)
+		}
+	}
+	b.WriteString("stages: [a, b]\ntransitions:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  - {from: a, to: b, when: 'score.e%d > 1e9 && grade.fit == \"A\" && count(\"s%d\", \"30d\") > 5'}\n", i/10%100, i)
+	}
+	b.WriteString("handoffs:\n")
+	for i := range n / 10 {
+		fmt.Fprintf(&b, "  - {name: h%d, when: 'score.e%d > 1e8'}\n", i, i)
+	}
+	return b.String()
+}
+
 func benchApply(b *testing.B, set *Set, events []*lead.Event) {
 	e, l := set.NewEvaluator(), set.NewLead("l", 1)
 	var out []lead.Output

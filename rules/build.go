@@ -37,7 +37,7 @@ func (ld *loader) condition(t text, rule int) *cond {
 func (ld *loader) conditionOf(p *parsed, e ast.Expr, rule int) *cond {
 	b := &builder{ld: ld, p: p}
 	if typ := celType(p.ast, e); !isBool(typ) {
-		b.errorf(e, "must be true or false, but is %s", typ)
+		b.errorf(e, "must be true or false, but is %s", celNames.Replace(typ.String()))
 		return nil
 	}
 	n := b.build(e)

@@ -180,6 +180,7 @@ func (t *termTaker) call(e ast.Expr, top bool) {
 			t.b.readsTrait(path{rootTraits, []string{s}})
 		}
 	case tagName(e) != "" && t.values:
+		t.b.deps.tags = true
 		t.replace(e, term{num: tagTerm{tagName(e)}}, types.DoubleType)
 		return
 	case tagName(e) != "":
@@ -224,7 +225,7 @@ func (ld *loader) compileNumber(t text, rule int) *number {
 	switch typ := celType(p.ast, e); typ.Kind() {
 	case types.DoubleKind, types.IntKind, types.DynKind:
 	default:
-		b.errorf(e, "must be a number, but is %s", typ)
+		b.errorf(e, "must be a number, but is %s", celNames.Replace(typ.String()))
 		return nil
 	}
 	if v, isNum := constantNumber(e); isNum {
@@ -234,7 +235,7 @@ func (ld *loader) compileNumber(t text, rule int) *number {
 		b.deps.event = m.root != rootTraits
 		return &number{member: &m, rule: rule, deps: b.deps}
 	}
-	x, ok := b.leave(e, true)
+	x, ok := b.leave(e, t.place != inState) // a state line that adds a score would change all the time
 	if !ok {
 		return nil
 	}

@@ -127,6 +127,8 @@ func (b *builder) scoreComparison(e ast.Expr, sum []weight, op cmpOp, c float64)
 	for _, w := range sum {
 		if w.score >= 0 {
 			b.readsScore(w.score)
+		} else {
+			b.deps.tags = true
 		}
 	}
 	if reason := b.ld.notSummable(sum); reason != "" {

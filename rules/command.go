@@ -71,6 +71,8 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 	e.remember(l, hash)
 	e.enter(l, l.Clock, nil)
 	e.trigger = c.ID
+	e.skipped = false
+	e.touchEverything()
 	if begins {
 		e.enterStage()
 	}
@@ -153,7 +155,7 @@ func (e *Evaluator) retract(message uint64) bool {
 	known = e.forgetEntries(message) || known
 	known = e.dropHeld(message) || known
 	if known {
-		e.changed()
+		e.touchEverything()
 		return true
 	}
 	for _, h := range l.Recent {

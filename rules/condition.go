@@ -41,8 +41,8 @@ type deps struct {
 	// windows are the signals whose history is read; scores those whose value or grade is read.
 	windows, scores, fields []int
 	traits                  []string
-	stage                   bool
-	lead                    bool
+	stage, lead             bool
+	tags                    bool
 	// timed says that the value may change with time alone.
 	timed bool
 }

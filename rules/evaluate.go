@@ -33,11 +33,16 @@ type Evaluator struct {
 	trigger                       string     // what an output names as its cause
 	old                           *Evaluator // of the rule set before a switch
 	out                           []lead.Output
+	// marked[c] == stamp says that the event may have changed condition c; lookAtAll that any may have been;
+	// skipped that some was not looked at.
+	marked             []uint64
+	lookAtAll, skipped bool
 }
 
 // NewEvaluator returns an evaluator of the rule set.
 func (s *Set) NewEvaluator() *Evaluator {
-	e := &Evaluator{fired: make([]bool, len(s.transitions)), before: make([]tri, len(s.transitions))}
+	e := &Evaluator{fired: make([]bool, len(s.transitions)), before: make([]tri, len(s.transitions)),
+		marked: make([]uint64, len(s.transitions)+len(s.handoffs))}
 	e.scope = scope{
 		set: s, matched: make([]uint64, len(s.signals)), states: make([]stateMemo, len(s.scores)),
 		counts: s.newCounts(),
@@ -75,10 +80,13 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 		e.counts.TooLate++
 	}
 	e.trigger = string(ev.MessageID)
+	e.skipped = false
 	if begins {
 		e.enterStage()
 	}
 	e.seen(l, ev, t)
+	e.lookAtAll = begins
+	e.touchLead()
 	e.updateTraits(ev, t)
 	e.matchSignals(ev, t)
 	e.updateWindows(ev, t)
@@ -233,6 +241,9 @@ func (e *Evaluator) evaluate(m mode) bool {
 func (e *Evaluator) settle() {
 	l := e.l
 	due := min(e.transitionsHold, e.handoffsHold, e.heldDue())
+	if e.skipped {
+		due = min(due, l.Due) // what was not looked at holds until then at least
+	}
 	if e.live() {
 		e.ev, e.signalsOn = nil, false
 		e.changed()

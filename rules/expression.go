@@ -200,9 +200,13 @@ var operatorNames = strings.NewReplacer(
 	"_+_", "+", "_-_", "-", "_*_", "*", "_/_", "/", "_%_", "%", "-_", "-", "_[_]", "[]", "@in", "in", "_?_:_", "?:",
 )
 
+// celNames are CEL's words for what rule files call otherwise.
+var celNames = strings.NewReplacer(" (in container '')", "", "google.protobuf.Duration", "duration",
+	"google.protobuf.Timestamp", "timestamp", "invalid matches argument", "the pattern is no regular expression (RE2)")
+
 // typeErrorText says a type error of CEL in the words of a rule file.
 func typeErrorText(msg string) string {
-	msg = strings.ReplaceAll(msg, " (in container '')", "")
+	msg = celNames.Replace(msg)
 	rest, found := strings.CutPrefix(msg, "found no matching overload for '")
 	if !found {
 		return msg

@@ -9,9 +9,6 @@ import (
 
 // finishScores resolves what scores read of each other, when all expressions are compiled.
 func (ld *loader) finishScores() {
-	if len(ld.errors) > 0 {
-		return
-	}
 	for i := range ld.set.scores {
 		if s := &ld.set.scores[i]; s.decay == decayAll || s.decay == decayLine {
 			s.keeper = ld.keeperSlot(-1, keeper{name: "score " + strconv.Quote(s.name)})
@@ -63,6 +60,9 @@ func (v *scoreVisitor) stateScore(slot int) {
 	s := &v.ld.set.scores[slot]
 	for _, i := range s.lines {
 		for _, tier := range v.ld.set.lines[i].tiers {
+			if tier.when == nil || tier.add == nil {
+				continue // it has a mistake of its own
+			}
 			s.timed = s.timed || tier.when.deps.timed || tier.add.deps.timed
 			for _, r := range append(slices.Clone(tier.when.deps.scores), tier.add.deps.scores...) {
 				if !v.visit(r) {

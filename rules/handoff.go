@@ -9,6 +9,10 @@ func (e *Evaluator) runHandoffs(m mode) bool {
 	e.handoffsHold = never
 	for i := range e.set.handoffs {
 		h, edge := &e.set.handoffs[i], &l.Edges[i]
+		if !e.isMarked(len(e.set.transitions) + i) {
+			e.skipped = true
+			continue
+		}
 		on, until := e.test(h.when)
 		if !h.when.ofEvent() || !e.live() {
 			e.handoffsHold = min(e.handoffsHold, until)

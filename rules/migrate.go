@@ -24,6 +24,8 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	e.begin(l, out)
 	e.enter(l, at, nil)
 	e.trigger = byRules
+	e.skipped = false
+	e.touchEverything()
 	moved := false
 	if gone != "" {
 		moved = true

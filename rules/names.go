@@ -244,12 +244,12 @@ func (c *nameCheck) call(e ast.Expr, locals []string) {
 
 // known checks the name of a function that is not called on a value.
 func (c *nameCheck) known(e ast.Expr, name string) bool {
-	if strings.Contains(name, "@") || strings.HasSuffix(name, "_") || c.ld.env.HasFunction(name) {
-		return true
-	}
-	if slices.Contains([]string{"startsWith", "endsWith", "contains", "matches"}, name) {
+	if _, onText := textFunctions[name]; onText {
 		c.errorf(e, "%s is called on text: event.path.%s(\"...\")", name, name)
 		return false
+	}
+	if strings.Contains(name, "@") || strings.HasSuffix(name, "_") || c.ld.env.HasFunction(name) {
+		return true
 	}
 	c.errorf(e, "unknown function %q%s", name, suggest(name, []string{
 		"signal", "count", "sum", "distinct", "first", "last", "since", "then", "without", "in_stage", "until",

@@ -190,6 +190,9 @@ func (ld *loader) finish() {
 			s.entering[st] = append(s.entering[st], i)
 		}
 	}
+	if len(ld.errors) == 0 {
+		s.finishReaders()
+	}
 	s.from = make([][]int, len(s.stages))
 	for i := range s.transitions {
 		for st, possible := range s.transitions[i].from {

@@ -25,11 +25,7 @@ func TestAgainstModel(t *testing.T) {
 }
 
 func checkSeed(t *testing.T, seed uint64) bool {
-	g := &drawer{r: rand.New(rand.NewPCG(seed, 1)), m: &model{
-		scores: make(map[string]*modelScore), occurred: make(map[string][]modelEvent), traits: make(map[string]int),
-		traitTime: make(map[string]int64), traitID: make(map[string]uint64), seen: make(map[string]bool),
-		hold: make(map[string]int64), lastActive: math.MinInt64, stage: "s0", maxLate: 50,
-	}}
+	g := newDrawer(seed)
 	text := g.rules()
 	set, err := Parse(File{Name: "rules", Src: []byte(text)})
 	if err != nil {

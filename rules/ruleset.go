@@ -44,6 +44,7 @@ type Set struct {
 	transitions []transition
 	from        [][]int
 	handoffs    []handoff
+	readers     readers
 	// rules names whatever can be blamed for an error at run time.
 	rules []string
 }
@@ -75,6 +76,8 @@ type score struct {
 	base  float64
 	// timed says that it may change with time alone.
 	timed bool
+	// kept says that leads keep the sum of its state lines: time does not change it.
+	kept bool
 	// Grades from the highest floor to the lowest; empty without grades.
 	gradeNames  []string
 	gradeFloors []float64

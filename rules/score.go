@@ -53,12 +53,20 @@ func (x *scope) stateSum(slot int) *stateMemo {
 	if m.gen == x.gen && m.at == x.at {
 		return m
 	}
+	kept := &x.l.Scores[slot]
+	if x.set.scores[slot].kept && kept.At == sumKnown {
+		*m = stateMemo{gen: x.gen, at: x.at, value: kept.Value, until: never}
+		return m
+	}
 	sum, until := 0.0, never
 	for _, i := range x.set.scores[slot].lines {
 		v, u := x.stateLine(&x.set.lines[i])
 		sum, until = finite(sum+v), min(until, u)
 	}
 	*m = stateMemo{gen: x.gen, at: x.at, value: sum, until: until}
+	if x.set.scores[slot].kept && !x.quiet {
+		kept.Value, kept.At = sum, sumKnown
+	}
 	return m
 }
 

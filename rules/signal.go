@@ -104,7 +104,7 @@ func (ld *loader) match(t text, rule int) match {
 	parts := &andNode{}
 	b := &builder{ld: ld, p: p}
 	if typ := celType(p.ast, p.ast.NativeRep().Expr()); !isBool(typ) {
-		b.errorf(p.ast.NativeRep().Expr(), "must be true or false, but is %s", typ)
+		b.errorf(p.ast.NativeRep().Expr(), "must be true or false, but is %s", celNames.Replace(typ.String()))
 		return m
 	}
 	for _, e := range rest {

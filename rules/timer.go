@@ -27,6 +27,7 @@ func (e *Evaluator) fireAt(d, at int64) (released bool) {
 	l := e.l
 	e.enter(l, at, nil)
 	e.trigger = timerCrossing
+	e.lookAtAll, e.skipped = true, false // time may have changed any of them
 	e.knowsBefore = false
 	visible := false
 	if e.heldDue() == d {
@@ -52,10 +53,13 @@ func (e *Evaluator) fireAt(d, at int64) (released bool) {
 			e.changed()
 		}
 	}
+	ready := l.Ready
 	if e.evaluate(byTimer) || visible {
 		l.Clock = at
 		e.counts.Timers++
 	} else {
+		// The clock stays behind, and what was true at the clock may have become false since.
+		l.Ready = l.Ready || ready
 		e.counts.Idle++
 	}
 	e.knowsBefore = false

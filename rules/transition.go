@@ -21,9 +21,16 @@ func (e *Evaluator) runTransitions(m mode) bool {
 // runStage fires the first line of the present stage that may fire, and reports whether there was one.
 func (e *Evaluator) runStage(m mode, entered bool) bool {
 	l := e.l
+	// A line that was true before and has not fired, by a timer, may fire now, touched or not.
+	all := entered || l.Ready || e.lookAtAll
+	ready := false
 	e.transitionsHold = never
 	for _, i := range e.set.from[l.Stage] {
 		tr := &e.set.transitions[i]
+		if !all && e.marked[i] != e.stamp {
+			e.skipped = true
+			continue
+		}
 		ripe := tr.ripe(l)
 		if e.at < ripe {
 			e.transitionsHold = min(e.transitionsHold, ripe)
@@ -33,6 +40,7 @@ func (e *Evaluator) runStage(m mode, entered bool) bool {
 		if !tr.when.ofEvent() || !e.live() {
 			e.transitionsHold = min(e.transitionsHold, until)
 		}
+		ready = ready || on && !tr.when.ofEvent()
 		if !on || e.fired[i] {
 			continue
 		}
@@ -43,6 +51,7 @@ func (e *Evaluator) runStage(m mode, entered bool) bool {
 		e.move(tr, m)
 		return true
 	}
+	l.Ready = ready
 	return false
 }
 
@@ -75,6 +84,7 @@ func (e *Evaluator) changeStage(tr *transition, cause string) {
 	o.From, o.To, o.Reason = e.set.stages[l.Stage].name, e.set.stages[tr.to].name, tr.reason
 	o.EnteredAt, o.InStage, o.Event = l.StageSince, e.at-l.StageSince, cause
 	l.Stage, l.StageSince = uint16(tr.to), e.at
+	e.touchStage()
 	e.changed()
 	o.Top = e.top(maxTop)
 	e.out = append(e.out, o)

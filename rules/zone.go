@@ -97,5 +97,6 @@ func (e *Evaluator) updateZone(latest bool) {
 	}
 	if _, err := e.zones.load(string(name)); err == nil {
 		e.l.Zone = string(name)
+		e.touchEverything()
 	}
 }

@@ -16,6 +16,7 @@ import (
 //	4 id              10 last active  16 scores        22 recent next
 //	5 incarnation     11 events       17 lines         23 ledger
 //	24 fields         25 tags         26 held          27 early
+//	28 ready
 //
 // Due is nil for Never. Every other time is its distance from the clock, nil for 0: near times
 // take 5 bytes or fewer instead of 9. A float that is a whole number is written as an integer: most points
@@ -36,7 +37,7 @@ const SchemaVersion = 2
 
 // Elements of the array, and fields of the structs inside its flat arrays.
 const (
-	leadFields         = 28
+	leadFields         = 29
 	scoreFields        = 6
 	lineFields         = 5
 	signalFields       = 4
@@ -101,6 +102,7 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.tags(l.Tags)
 	e.held(l.Held)
 	e.hashes(l.Early)
+	e.bool(l.Ready)
 	return e.b
 }
 

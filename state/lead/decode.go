@@ -38,11 +38,13 @@ func Decode(src []byte, l *Lead) error {
 	l.RecentNext = int(d.uintTo("recent next", math.MaxInt32))
 	l.Ledger = d.ledger(l.Ledger)
 	l.Fields, l.Tags, l.Held, l.Early = l.Fields[:0], l.Tags[:0], l.Held[:0], l.Early[:0]
+	l.Ready = false
 	if d.version > 1 {
 		l.Fields = d.fields(l.Fields)
 		l.Tags = d.tags(l.Tags)
 		l.Held = d.held(l.Held)
 		l.Early = d.hashes(l.Early)
+		l.Ready = d.bool("ready")
 	}
 	if d.err == nil && d.i != len(src) {
 		d.fail("end", "more bytes follow")

@@ -44,6 +44,9 @@ type Lead struct {
 	// Stage is a slot in the rule set's stages; StageSince is when it was entered.
 	Stage      uint16
 	StageSince int64
+	// Ready says that a transition of the stage is true and has not fired, because only time made it so
+	// or because it had fired before: the next event fires it.
+	Ready bool
 
 	// Due is the armed timer: no later than the first millisecond at which time alone can change
 	// something. Never when nothing is armed.
