@@ -147,6 +147,60 @@ func TestRestoredIsWritten(t *testing.T) {
 	r.check()
 }
 
+// TestReadersSeeWhatIsCommitted holds a transaction up: what it changes is not to be seen before it is committed.
+func TestReadersSeeWhatIsCommitted(t *testing.T) {
+	r := newRig(t, 1)
+	gate, held := make(chan struct{}), make(chan struct{}, 1000)
+	var hold atomic.Bool
+	r.before = func(op string) {
+		if op == "commit" && hold.Load() {
+			held <- struct{}{}
+			<-gate
+		}
+	}
+	p := r.start("a", t.TempDir(), nil)
+	event := func(n int) {
+		r.log.Append("web", 0, nil, fmt.Appendf(nil, `{"userId":"somebody","messageId":"m%d","timestamp":%d,"type":"page"}`, n, base), base)
+	}
+	see := func(want int) {
+		t.Helper()
+		v, err := p.engine.Lead(t.Context(), "somebody", base)
+		if want == 0 && errors.Is(err, engine.ErrNotFound) {
+			return
+		}
+		if err != nil || int(v.Events) != want {
+			t.Fatalf("seen: %+v, %v, want %d events", v, err, want)
+		}
+	}
+	await := func(want int) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+			if v, err := p.engine.Lead(t.Context(), "somebody", base); err == nil && int(v.Events) == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d events are not seen", want)
+			}
+		}
+	}
+	r.settle(p)
+	hold.Store(true)
+	event(1)
+	<-held
+	see(0)
+	hold.Store(false)
+	gate <- struct{}{}
+	await(1)
+	hold.Store(true)
+	event(2)
+	<-held
+	see(1)
+	hold.Store(false)
+	gate <- struct{}{}
+	await(2)
+	p.stop(t)
+}
+
 func ready(p *process) bool {
 	st := p.engine.Status()
 	return st.Ready()
