@@ -27,7 +27,7 @@ type topicSink struct {
 	cluster  *kafka.Cluster
 	producer *kafka.Producer
 	topic    string
-	shards int // the application's, where it is configured
+	shards   int // the application's, where it is configured
 	// keepTime says that records may carry the times of their events. Where the topic deletes by time, they
 	// carry the time of writing: with times of years ago they would be gone before they are read.
 	keepTime bool

@@ -50,8 +50,17 @@ func TestRulesApply(t *testing.T) {
 	if out, errOut, code := command(t, "rules", "apply", "--config", file, filepath.Join(dir, "next.yaml")); code != exitOK {
 		t.Fatalf("exit code %d: %s%s", code, out, errOut)
 	}
-	data, _ = r.next(id)
+	data, id = r.next(id)
 	if !strings.Contains(data, `"to":"mql"`) {
 		t.Errorf("after the switch: %s", data)
+	}
+	if _, _, code := command(t, "lead", "adjust", "ann", "engagement", "--config", file); code != exitUsage {
+		t.Errorf("without points: exit code %d", code)
+	}
+	if out, errOut, code := command(t, "lead", "move", "ann", "visitor", "--reason", "by_hand", "--config", file); code != exitOK {
+		t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	if data, _ = r.next(id); !strings.Contains(data, `"reason":"by_hand"`) {
+		t.Errorf("after the command: %s", data)
 	}
 }
