@@ -66,7 +66,7 @@ bench-micro: ## time and allocations of single steps: decode, apply, encode, a w
 
 golden: ## rewrite the expected files under testdata; review the diff like code
 	go test -tags $(TAGS) -count 1 -run 'Scripts|RuleFiles|Golden' ./rules ./rules/ruletest -args -rewrite
-	go test -tags $(TAGS) -count 1 -run Help ./cmd/leadstream -args -update
+	go test -tags $(TAGS) -count 1 -run 'Help|Explain' ./cmd/leadstream -args -update
 
 generate: ## rewrite generated files
 	go generate ./...

@@ -216,17 +216,13 @@ func (fs *formulas) sumName(parts []weight) string {
 func (fs *formulas) history(n node, want bool) (ways, bool) {
 	switch n := n.(type) {
 	case *clockNode:
-		name := "in_stage()"
-		if n.signal >= 0 {
-			name = "since(" + strings.TrimPrefix(fs.set.keepers[n.signal].name, "signal ") + ")"
-		}
-		return one(name, compared(asWanted(n.op, want), float64(n.ms)).meet(compared(opGE, 0))), true
+		return one(fs.clockName(n), compared(asWanted(n.op, want), float64(n.ms)).meet(compared(opGE, 0))), true
 	case *dateNode:
 		return one("until("+strconv.Quote(n.trait)+")", compared(asWanted(n.op, want), float64(n.ms))), true
 	case *withoutNode:
 		w := one(fmt.Sprintf("without(%d, %d, %d)", n.y, n.x, n.span), answer(want))
 		if want {
-			w = w.both(one("since("+strings.TrimPrefix(fs.set.keepers[n.y].name, "signal ")+")", compared(opGE, float64(n.span))))
+			w = w.both(one("since("+fs.windowName(n.y)+")", compared(opGE, float64(n.span))))
 		}
 		return w, true
 	case *thenNode:
@@ -235,6 +231,14 @@ func (fs *formulas) history(n node, want bool) (ways, bool) {
 		return fs.numberTerm(n, want)
 	}
 	return ways{}, false
+}
+
+// clockName names the time that a condition asks for.
+func (fs *formulas) clockName(n *clockNode) string {
+	if n.signal < 0 {
+		return "in_stage()"
+	}
+	return "since(" + fs.windowName(n.signal) + ")"
 }
 
 // asWanted returns the comparison, or the one that holds where it does not.

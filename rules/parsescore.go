@@ -187,6 +187,5 @@ func (ld *loader) nameLines(score int) {
 }
 
 func (ld *loader) lineName(slot int) string {
-	ln := &ld.set.lines[slot]
-	return ld.set.scores[ln.score].name + "." + ln.id
+	return ld.set.lineName(slot)
 }

@@ -36,7 +36,7 @@ probably meant otherwise is reported as a warning. Exit code 3 says that there a
 			return err
 		},
 	})
-	cmd.AddCommand(p.rulesTestCommand(), p.rulesSchemaCommand(), p.rulesApplyCommand())
+	cmd.AddCommand(p.rulesTestCommand(), p.rulesExplainCommand(), p.rulesSchemaCommand(), p.rulesApplyCommand())
 	return cmd
 }
 
