@@ -66,6 +66,42 @@ func BenchmarkApplyWide(b *testing.B) {
 	}
 }
 
+// BenchmarkParse reads the same rule sets.
+func BenchmarkParse(b *testing.B) {
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprintf("lines=%d", n), func(b *testing.B) {
+			src := []byte(wideRules(n))
+			for b.Loop() {
+				if _, err := Parse(File{Name: "r", Src: src}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestApplyDoesNotAllocate has conditions of every kind that has a node of its own, on a lead that knows all
+// that the event brings.
+func TestApplyDoesNotAllocate(t *testing.T) {
+	set, err := Parse(File{Name: "r", Src: []byte(wideRules(100))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, l := set.NewEvaluator(), set.NewLead("l", 1)
+	ev := &lead.Event{Type: lead.Track, Name: "e0", Properties: lead.Object(`{"v": 20}`)}
+	var out []lead.Output
+	apply := func() {
+		ev.Time, ev.MessageHash = ev.Time+hour, ev.MessageHash+1
+		out, _ = e.Apply(l, ev, out[:0])
+	}
+	for range 1000 {
+		apply() // until rings and windows are full
+	}
+	if n := testing.AllocsPerRun(1000, apply); n >= 1 {
+		t.Errorf("%v allocations an event", n)
+	}
+}
+
 func wideRules(n int) string {
 	var b strings.Builder
 	b.WriteString("signals:\n")

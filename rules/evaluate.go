@@ -33,16 +33,16 @@ type Evaluator struct {
 	trigger                       string     // what an output names as its cause
 	old                           *Evaluator // of the rule set before a switch
 	out                           []lead.Output
-	// marked[c] == stamp says that the event may have changed condition c; lookAtAll that any may have been;
+	// marked[c] == stamp says that the event may have changed condition c, touched[s] score s; lookAtAll that any may have been;
 	// skipped that some was not looked at.
-	marked             []uint64
+	marked, touched    []uint64
 	lookAtAll, skipped bool
 }
 
 // NewEvaluator returns an evaluator of the rule set.
 func (s *Set) NewEvaluator() *Evaluator {
 	e := &Evaluator{fired: make([]bool, len(s.transitions)), before: make([]tri, len(s.transitions)),
-		marked: make([]uint64, len(s.transitions)+len(s.handoffs))}
+		marked: make([]uint64, len(s.transitions)+len(s.handoffs)), touched: make([]uint64, len(s.scores))}
 	e.scope = scope{
 		set: s, matched: make([]uint64, len(s.signals)), states: make([]stateMemo, len(s.scores)),
 		counts: s.newCounts(),
@@ -86,7 +86,7 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	}
 	e.seen(l, ev, t)
 	e.lookAtAll = begins
-	e.touchLead()
+	e.touch(&e.set.readers.always)
 	e.updateTraits(ev, t)
 	e.matchSignals(ev, t)
 	e.updateWindows(ev, t)

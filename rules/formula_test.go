@@ -65,21 +65,7 @@ func (g *drawer) atom(events bool) (string, formula) {
 	case n < 3:
 		return g.scoreAtom(events, op.text, op.holds)
 	case n == 3:
-		k := float64(g.r.IntN(4))
-		ms++
-		wrap := "count(\"%s\", \"%dms\") %s %g"
-		if g.r.IntN(2) == 0 { // through CEL
-			wrap = "[count(\"%s\", \"%dms\")].exists(c, c %s %g)"
-		}
-		return fmt.Sprintf(wrap, signal, ms, op.text, k), func(m *model, t int64, _ *modelEvent) tri {
-			n := 0
-			for _, s := range m.occurred[signal] {
-				if t-s.time < ms {
-					n++
-				}
-			}
-			return truth(op.holds(float64(n), k))
-		}
+		return g.countAtom(signal, op.text, op.holds, ms+1)
 	case n == 4:
 		return fmt.Sprintf("since(\"%s\") %s duration(\"%dms\")", signal, op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
 			if len(m.occurred[signal]) == 0 {
@@ -134,6 +120,23 @@ func (g *drawer) atom(events bool) (string, formula) {
 			return triError
 		}
 		return truth(op.holds(float64(v), float64(k)))
+	}
+}
+
+func (g *drawer) countAtom(signal, op string, holds func(a, b float64) bool, ms int64) (string, formula) {
+	k := float64(g.r.IntN(4))
+	wrap := "count(\"%s\", \"%dms\") %s %g"
+	if g.r.IntN(2) == 0 { // through CEL
+		wrap = "[count(\"%s\", \"%dms\")].exists(c, c %s %g)"
+	}
+	return fmt.Sprintf(wrap, signal, ms, op, k), func(m *model, t int64, _ *modelEvent) tri {
+		n := 0
+		for _, s := range m.occurred[signal] {
+			if t-s.time < ms {
+				n++
+			}
+		}
+		return truth(holds(float64(n), k))
 	}
 }
 

@@ -167,7 +167,7 @@ func (e *Evaluator) entryOf(slot int, ev *lead.Event, t int64) (entry lead.Entry
 
 func (e *Evaluator) enterEntry(slot int, entry lead.Entry) {
 	k, sig := &e.set.keepers[slot], e.keep(slot)
-	e.mark(e.set.readers.keepers[slot])
+	e.touch(&e.set.readers.keepers[slot])
 	switch {
 	case k.distinct:
 		k.insertDistinct(sig, entry)
@@ -221,7 +221,7 @@ func (e *Evaluator) noteField(slot int, v lead.Value, t int64, message uint64) {
 		v = lead.Value{}
 	}
 	i, found := slices.BinarySearchFunc(e.l.Fields, uint16(slot), compareField)
-	e.touchField(slot)
+	e.touch(&e.set.readers.fields[slot])
 	if found {
 		old := &e.l.Fields[i]
 		newer := t > old.Time || t == old.Time && message > old.Message

@@ -42,7 +42,7 @@ func (e *Evaluator) contribute(slot int, key uint64, w float64, s int64, message
 // whether the score is another one now.
 func (e *Evaluator) addPoints(score int, w float64, s int64, message uint64) (points float64, moved bool) {
 	sc, v := &e.set.scores[score], &e.l.Scores[score]
-	e.touchScore(score)
+	e.touch(&e.set.readers.scores[score])
 	if sc.decay == decayAll || sc.decay == decayLine {
 		k := &e.set.keepers[sc.keeper]
 		k.win.insert(e.keep(sc.keeper), lead.Entry{Time: s, Message: message, Value: w}, e.l.Clock)

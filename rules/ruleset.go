@@ -44,7 +44,7 @@ type Set struct {
 	transitions []transition
 	from        [][]int
 	handoffs    []handoff
-	readers     readers
+	readers     readerIndex
 	// rules names whatever can be blamed for an error at run time.
 	rules []string
 }

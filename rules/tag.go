@@ -111,7 +111,7 @@ func (e *Evaluator) eachTag(k *keyExpr, fn func(name string)) {
 // addTag adds a weight of time t to a tag. Of more than maxTags the strongest stay, by weight, then name.
 func (e *Evaluator) addTag(name string, w float64, t int64) {
 	l, h := e.l, e.set.tags.halfLife
-	e.mark(e.set.readers.tags)
+	e.touch(&e.set.readers.tags)
 	w = decayHalfLife(w, t, e.at, h)
 	i, found := slices.BinarySearchFunc(l.Tags, name, compareTag)
 	if found {

@@ -4,105 +4,71 @@ package rules
 // that the event touched is what it was: what time changes is found by timers, and those due by then have
 // fired. So each thing that can change knows its readers, and a lead's timer may stay too early.
 
-// readers lists, for everything that conditions read, those who read it: transitions, then hand-offs.
-type readers struct {
-	traits, keepers, fields, scores [][]int
+// readers lists who reads a thing: conditions (transitions, then hand-offs), and scores through their state
+// lines or because they are derived.
+type readers struct{ conds, scores []int }
+
+// readerIndex has the readers of everything that conditions read.
+type readerIndex struct {
+	traits, keepers, fields, scores []readers
+	tags, stage                     readers
 	// always are those that look at the event, its signals, or the lead's counters.
-	tags, stage, always []int
-	// Sums are state scores that time does not change: they are kept until something they read changes.
-	traitSums, fieldSums, scoreSums [][]int
-	stageSums, leadSums             []int
-}
-
-// reach is all that a condition reads, through scores too.
-type reach struct {
-	traits, keepers, fields, scores map[int]bool
-	tags, stage, lead, event        bool
-}
-
-// follow adds what deps names, and what the scores among it depend on.
-func (s *Set) follow(r *reach, d *deps) {
-	for _, name := range d.traits {
-		r.traits[s.traitSlot[name]] = true
-	}
-	for _, k := range d.windows {
-		r.keepers[k] = true
-	}
-	for _, f := range d.fields {
-		r.fields[f] = true
-	}
-	r.tags, r.stage, r.lead = r.tags || d.tags, r.stage || d.stage, r.lead || d.lead
-	r.event = r.event || d.event || d.signalNow
-	for _, slot := range d.scores {
-		if r.scores[slot] {
-			continue
-		}
-		r.scores[slot] = true
-		sc := &s.scores[slot]
-		for _, w := range sc.parts {
-			s.follow(r, &deps{scores: []int{w.score}})
-		}
-		for _, i := range sc.lines {
-			for _, tier := range s.lines[i].tiers {
-				s.follow(r, &tier.when.deps)
-				s.follow(r, &tier.add.deps)
-			}
-		}
-	}
-}
-
-func newReach() *reach {
-	return &reach{traits: make(map[int]bool), keepers: make(map[int]bool), fields: make(map[int]bool), scores: make(map[int]bool)}
+	always readers
 }
 
 // finishReaders lists the readers of everything, when all is compiled.
 func (s *Set) finishReaders() {
 	r := &s.readers
-	r.traits, r.traitSums = make([][]int, len(s.traits)), make([][]int, len(s.traits))
-	r.keepers = make([][]int, len(s.keepers))
-	r.fields, r.fieldSums = make([][]int, len(s.fields)), make([][]int, len(s.fields))
-	r.scores, r.scoreSums = make([][]int, len(s.scores)), make([][]int, len(s.scores))
-	enter := func(to [][]int, of map[int]bool, id int) {
-		for i := range of { // each list gets the id once, whatever the order
-			to[i] = append(to[i], id)
-		}
-	}
+	r.traits, r.keepers = make([]readers, len(s.traits)), make([]readers, len(s.keepers))
+	r.fields, r.scores = make([]readers, len(s.fields)), make([]readers, len(s.scores))
 	for id := range len(s.transitions) + len(s.handoffs) {
-		x := newReach()
-		s.follow(x, &s.conditionOf(id).deps)
-		enter(r.traits, x.traits, id)
-		enter(r.keepers, x.keepers, id)
-		enter(r.fields, x.fields, id)
-		enter(r.scores, x.scores, id)
-		if x.tags {
-			r.tags = append(r.tags, id)
+		s.enterReader(&s.conditionOf(id).deps, func(x *readers) { x.conds = append(x.conds, id) })
+	}
+	for slot := range s.scores {
+		sc := &s.scores[slot]
+		enter := func(x *readers) {
+			if n := len(x.scores); n == 0 || x.scores[n-1] != slot {
+				x.scores = append(x.scores, slot)
+			}
 		}
-		if x.stage {
-			r.stage = append(r.stage, id)
+		for _, w := range sc.parts {
+			enter(&r.scores[w.score])
 		}
-		if x.event || x.lead {
-			r.always = append(r.always, id)
+		for _, i := range sc.lines {
+			for _, tier := range s.lines[i].tiers {
+				s.enterReader(&tier.when.deps, enter)
+				s.enterReader(&tier.add.deps, enter)
+			}
 		}
 	}
 	for slot := range s.scores {
-		if s.scores[slot].decay != stateScore || s.scores[slot].timed {
-			continue
-		}
-		x := newReach()
-		s.follow(x, &deps{scores: []int{slot}})
-		s.scores[slot].kept = len(x.keepers) == 0 && !x.tags && !x.event
-		if !s.scores[slot].kept {
-			continue
-		}
-		enter(r.traitSums, x.traits, slot)
-		enter(r.fieldSums, x.fields, slot)
-		enter(r.scoreSums, x.scores, slot)
-		if x.stage {
-			r.stageSums = append(r.stageSums, slot)
-		}
-		if x.lead {
-			r.leadSums = append(r.leadSums, slot)
-		}
+		s.scores[slot].kept = s.scores[slot].decay == stateScore && !s.scores[slot].timed
+	}
+}
+
+// enterReader calls enter for the readers of each thing that deps names.
+func (s *Set) enterReader(d *deps, enter func(*readers)) {
+	r := &s.readers
+	for _, name := range d.traits {
+		enter(&r.traits[s.traitSlot[name]])
+	}
+	for _, k := range d.windows {
+		enter(&r.keepers[k])
+	}
+	for _, f := range d.fields {
+		enter(&r.fields[f])
+	}
+	for _, slot := range d.scores {
+		enter(&r.scores[slot])
+	}
+	if d.tags {
+		enter(&r.tags)
+	}
+	if d.stage {
+		enter(&r.stage)
+	}
+	if d.event || d.signalNow || d.lead {
+		enter(&r.always)
 	}
 }
 
@@ -114,51 +80,27 @@ func (s *Set) conditionOf(id int) *cond {
 	return s.handoffs[id-len(s.transitions)].when
 }
 
-// mark says that conditions may have changed.
-func (e *Evaluator) mark(ids []int) {
-	for _, id := range ids {
+// touch says that what these read is another thing now.
+func (e *Evaluator) touch(r *readers) {
+	for _, id := range r.conds {
 		e.marked[id] = e.stamp
+	}
+	for _, slot := range r.scores {
+		if e.set.scores[slot].kept {
+			e.l.Scores[slot].At = 0
+		}
+		if e.touched[slot] != e.stamp {
+			e.touched[slot] = e.stamp
+			e.touch(&e.set.readers.scores[slot])
+		}
 	}
 }
 
 // isMarked says whether a condition must be looked at.
 func (e *Evaluator) isMarked(id int) bool { return e.lookAtAll || e.marked[id] == e.stamp }
 
-// forgetSums says that state scores must be added up again.
-func (e *Evaluator) forgetSums(slots []int) {
-	for _, slot := range slots {
-		e.l.Scores[slot].At = 0
-	}
-}
-
 // sumKnown is the At of a kept state score whose Value is its present sum.
 const sumKnown = 1
-
-func (e *Evaluator) touchTrait(slot int) {
-	e.mark(e.set.readers.traits[slot])
-	e.forgetSums(e.set.readers.traitSums[slot])
-}
-
-func (e *Evaluator) touchField(slot int) {
-	e.mark(e.set.readers.fields[slot])
-	e.forgetSums(e.set.readers.fieldSums[slot])
-}
-
-func (e *Evaluator) touchScore(slot int) {
-	e.mark(e.set.readers.scores[slot])
-	e.forgetSums(e.set.readers.scoreSums[slot])
-}
-
-func (e *Evaluator) touchStage() {
-	e.mark(e.set.readers.stage)
-	e.forgetSums(e.set.readers.stageSums)
-}
-
-// touchLead is for what every event changes.
-func (e *Evaluator) touchLead() {
-	e.mark(e.set.readers.always)
-	e.forgetSums(e.set.readers.leadSums)
-}
 
 // touchEverything is for changes whose readers nobody lists.
 func (e *Evaluator) touchEverything() {

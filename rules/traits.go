@@ -63,12 +63,12 @@ func (e *Evaluator) mergeTraits(o lead.Object, t int64, message uint64) {
 		switch {
 		case !found:
 			e.l.Traits = slices.Insert(e.l.Traits, i, lead.Trait{Name: name, Value: v.Clone(), Time: t, Message: message})
-			e.touchTrait(slot)
+			e.touch(&e.set.readers.traits[slot])
 		case t > e.l.Traits[i].Time || t == e.l.Traits[i].Time && message >= e.l.Traits[i].Message:
 			old := &e.l.Traits[i]
 			if old.Value.Kind != v.Kind || string(old.Value.Text) != string(v.Text) {
 				old.Value = v.Clone()
-				e.touchTrait(slot)
+				e.touch(&e.set.readers.traits[slot])
 			}
 			old.Time, old.Message = t, message
 		}

@@ -84,7 +84,7 @@ func (e *Evaluator) changeStage(tr *transition, cause string) {
 	o.From, o.To, o.Reason = e.set.stages[l.Stage].name, e.set.stages[tr.to].name, tr.reason
 	o.EnteredAt, o.InStage, o.Event = l.StageSince, e.at-l.StageSince, cause
 	l.Stage, l.StageSince = uint16(tr.to), e.at
-	e.touchStage()
+	e.touch(&e.set.readers.stage)
 	e.changed()
 	o.Top = e.top(maxTop)
 	e.out = append(e.out, o)
