@@ -91,15 +91,20 @@ func runSchedule(t *testing.T, seed uint64) {
 		if rng.IntN(2) == 0 {
 			time.Sleep(time.Duration(rng.IntN(12)) * time.Millisecond)
 		}
-		for _, p := range s.alive {
-			select {
-			case err := <-p.done:
-				t.Fatalf("%s ended by itself: %v", p.name, err)
-			default:
-			}
-		}
+		s.checkAlive()
 	}
 	s.end()
+}
+
+func (s *schedule) checkAlive() {
+	s.t.Helper()
+	for _, p := range s.alive {
+		select {
+		case err := <-p.done:
+			s.t.Fatalf("%s ended by itself: %v", p.name, err)
+		default:
+		}
+	}
 }
 
 // limits draws a configuration.
@@ -316,6 +321,7 @@ func (s *schedule) end() {
 		if why = s.atRest(now); why == nil {
 			break
 		}
+		s.checkAlive()
 		if time.Now().After(deadline) {
 			for _, p := range s.alive {
 				s.t.Logf("%s: %+v", p.name, p.engine.Status())
