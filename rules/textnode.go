@@ -3,7 +3,6 @@ package rules
 import (
 	"bytes"
 	"regexp"
-	"strings"
 
 	"leadstream/state/lead"
 )
@@ -236,5 +235,3 @@ func (t leadText) text(x *scope) []byte {
 	}
 	return asBytes(x.l.ID)
 }
-
-func isTextOrder(op string) bool { return strings.ContainsAny(op, "<>") }

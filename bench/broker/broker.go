@@ -167,7 +167,7 @@ func (b *Broker) launch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting the broker: %w", err)
 	}
-	defer said.Close()
+	defer func() { _ = said.Close() }()
 	cmd.Stderr = said
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -181,7 +181,7 @@ func (b *Broker) launch(ctx context.Context) error {
 		return fmt.Errorf("starting the broker: %w", err)
 	}
 	b.cmd, b.stdin = cmd, stdin
-	stop := context.AfterFunc(ctx, func() { stdin.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = stdin.Close() })
 	defer stop()
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	var address string
@@ -257,7 +257,7 @@ func (b *Broker) halt() {
 	if b.cmd == nil {
 		return
 	}
-	b.stdin.Close()
+	_ = b.stdin.Close()
 	_ = b.cmd.Wait()
 	b.cmd, b.pid = nil, 0
 }

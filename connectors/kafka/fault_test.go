@@ -140,7 +140,7 @@ func TestCommitOutcomes(t *testing.T) {
 			}
 			h.Remove()
 			for _, e := range []error{engine.ErrAborted, engine.ErrFenced, ErrTooLarge, errUnknownOutcome} {
-				if errors.Is(err, e) != (e == tt.want) {
+				if errors.Is(err, e) != errors.Is(tt.want, e) {
 					t.Errorf("the commit said %v, want %v", err, tt.want)
 				}
 			}

@@ -270,10 +270,10 @@ func sameSet(a, b string) bool {
 func (c *Cluster) warnSource(topic string, have map[string]string) {
 	if strings.Contains(have[cfgCleanup], "compact") {
 		c.log.Warn("source topic is compacted: events of one key may be removed before they are read, and "+
-			"recovery stops when it needs one", "topic", topic, cfgCleanup, have[cfgCleanup])
+			"recovery stops when it needs one", "topic", topic, "cleanup_policy", have[cfgCleanup])
 	}
 	if n := number(have[cfgMaxMessage]); n > int64(c.cfg.MaxSourceRecord) {
 		c.log.Warn("source topic allows larger records than configured: larger ones that can't be read go to the "+
-			"dead-letter topic truncated", "topic", topic, cfgMaxMessage, n, "max_source_record", c.cfg.MaxSourceRecord)
+			"dead-letter topic truncated", "topic", topic, "max_message_bytes", n, "max_source_record", c.cfg.MaxSourceRecord)
 	}
 }

@@ -47,7 +47,7 @@ type wantedText struct{ name, text string }
 
 // rawExpectation is an expectation as the file has it.
 type rawExpectation struct {
-	at, stage, handoff, in *yaml.Node
+	at, stage, handoff *yaml.Node
 }
 
 // expectation reads one entry.
