@@ -207,11 +207,11 @@ func (b *builder) linear(e ast.Expr) (sum []weight, k float64, ok bool) {
 	case operators.Multiply:
 		if f, isNum := constantNumber(args[0]); isNum {
 			sum, k, ok = b.linear(args[1])
-			return scaleSum(sum, f), k * f, ok
+			return scaleSum(sum, f), float64(k * f), ok
 		}
 		if f, isNum := constantNumber(args[1]); isNum {
 			sum, k, ok = b.linear(args[0])
-			return scaleSum(sum, f), k * f, ok
+			return scaleSum(sum, f), float64(k * f), ok
 		}
 	case operators.Divide:
 		if f, isNum := constantNumber(args[1]); isNum && f != 0 {
@@ -227,7 +227,7 @@ func (b *builder) linear(e ast.Expr) (sum []weight, k float64, ok bool) {
 
 func scaleSum(sum []weight, f float64) []weight {
 	for i := range sum {
-		sum[i].by *= f
+		sum[i].by = float64(sum[i].by * f)
 	}
 	return sum
 }
@@ -294,7 +294,7 @@ func constantNumber(e ast.Expr) (float64, bool) {
 	case operators.Subtract:
 		return v[0] - v[1], true
 	case operators.Multiply:
-		return v[0] * v[1], true
+		return float64(v[0] * v[1]), true // explicitly rounded: no machine may fuse it with an addition
 	case operators.Divide:
 		return v[0] / v[1], v[1] != 0
 	}

@@ -92,7 +92,7 @@ func (v *scoreVisitor) derived(slot int) {
 			return
 		case part.decay == derived && !part.clamped():
 			flat = addSums(flat, scaleSum(slices.Clone(part.parts), w.by))
-			base += w.by * part.base
+			base += float64(w.by * part.base)
 		default:
 			flat = addSums(flat, []weight{w})
 		}

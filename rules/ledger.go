@@ -73,7 +73,7 @@ func (e *Evaluator) addPoints(score int, w float64, s int64, message uint64) (po
 // decayed returns what w points of time s are worth at a later time.
 func (s *score) decayed(w float64, from, at int64) float64 {
 	if s.decay == decayStepped {
-		return decayStep(w, from, at, from, s.span, s.keep)
+		return float64(decayStep(w, from, at, from, s.span, s.keep))
 	}
 	return decayHalfLife(w, from, at, s.halfLife)
 }
@@ -86,7 +86,7 @@ func (s *score) undecayed(part, w, all float64, from, at int64) float64 {
 	if all == 0 {
 		return 0
 	}
-	return w * (part / all)
+	return float64(w * (part / all))
 }
 
 // stepsIn is stepsSince for step scores, 0 for others.
@@ -107,7 +107,7 @@ func (s *score) left(v *lead.Score, c *lead.Contribution, at int64) float64 {
 	switch s.decay {
 	case decayStepped:
 		steps := v.Steps + s.stepsSince(v, at) - c.Steps
-		return decayStep(c.Points, 0, steps, 0, 1, s.keep)
+		return float64(decayStep(c.Points, 0, steps, 0, 1, s.keep))
 	case decayAll:
 		return decayExpire(c.Points, c.Time, at, s.span)
 	case decayLine:
@@ -154,7 +154,7 @@ func (s *score) remainder(v *lead.Score, at int64) float64 {
 	if s.decay != decayStepped {
 		return decayHalfLife(v.Remainder, v.RemainderAt, at, s.halfLife)
 	}
-	return decayStep(v.Remainder, v.RemainderAt, at, v.Gain, s.span, s.keep)
+	return float64(decayStep(v.Remainder, v.RemainderAt, at, v.Gain, s.span, s.keep))
 }
 
 func compareLines(a lead.Line, b lead.Line) int {

@@ -42,7 +42,7 @@ func (x *scope) unclamped(slot int) float64 {
 // stored returns what a stored value is at a time.
 func (s *score) stored(v *lead.Score, at int64) float64 {
 	if s.decay == decayStepped {
-		return decayStep(v.Value, v.At, at, v.Gain, s.span, s.keep)
+		return float64(decayStep(v.Value, v.At, at, v.Gain, s.span, s.keep))
 	}
 	return decayHalfLife(v.Value, v.At, at, s.halfLife)
 }
@@ -143,14 +143,14 @@ func (x *scope) sumScores(parts []weight, base float64, ask *comparison) (v floa
 	for _, w := range parts {
 		if w.score < 0 {
 			v := x.tag(w.tag)
-			x.terms = append(x.terms, expTerm{V: finite(w.by * v.Weight), At: v.At, H: x.set.tags.halfLife})
+			x.terms = append(x.terms, expTerm{V: finite(float64(w.by * v.Weight)), At: v.At, H: x.set.tags.halfLife})
 			continue
 		}
 		s := &x.set.scores[w.score]
 		switch s.decay {
 		case decayNone:
 			v := &x.l.Scores[w.score]
-			x.terms = append(x.terms, expTerm{V: finite(w.by * v.Value), At: v.At, H: s.halfLife})
+			x.terms = append(x.terms, expTerm{V: finite(float64(w.by * v.Value)), At: v.At, H: s.halfLife})
 		case decayLine:
 			if sig := x.signalState(s.keeper); sig != nil {
 				x.straight = append(x.straight, straightTerm{sig: sig, span: s.span, by: w.by})
@@ -158,7 +158,7 @@ func (x *scope) sumScores(parts []weight, base float64, ask *comparison) (v floa
 		default: // it keeps its value for a while
 			value, u := x.steady(w.score)
 			until = min(until, u)
-			x.terms = append(x.terms, expTerm{V: finite(w.by * value)})
+			x.terms = append(x.terms, expTerm{V: finite(float64(w.by * value))})
 		}
 	}
 	if base != 0 {

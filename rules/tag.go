@@ -63,7 +63,7 @@ func (e *Evaluator) tagWeight(i int) float64 {
 			field = fieldPath
 		}
 		if bytes.HasPrefix(e.eventText(field), p.prefix) {
-			return w * p.weight
+			return float64(w * p.weight)
 		}
 	}
 	return w
@@ -174,7 +174,7 @@ func (ld *loader) readTags(n ynode) {
 func (ld *loader) fractionalDuration(v ynode, what string, to *int64) {
 	if number, ok := strings.CutSuffix(v.Value, "d"); ok && v.Kind == yaml.ScalarNode && strings.Contains(number, ".") {
 		if f, err := strconv.ParseFloat(number, 64); err == nil && f > 0 && f*float64(day) <= float64(maxDuration) {
-			*to = max(1, int64(f*float64(day)+0.5))
+			*to = max(1, int64(float64(f*float64(day))+0.5))
 			return
 		}
 	}

@@ -80,7 +80,7 @@ func (e *Evaluator) explainRest(v *View) {
 		switch s.decay {
 		case derived:
 			for _, w := range s.parts {
-				add("score."+e.set.scores[w.score].name, w.by*v.Scores[w.score].Value)
+				add("score."+e.set.scores[w.score].name, float64(w.by*v.Scores[w.score].Value))
 			}
 			add("constant", s.base)
 		case decayAll, decayLine:

@@ -78,7 +78,8 @@ type Lead struct {
 }
 
 // Score is the stored value of one score: Value at time At. Reads decay it from At to the time asked
-// for; only additions and merges re-anchor it.
+// for; only additions and merges re-anchor it. Of scores that are not one value, which package rules can
+// tell, Value and At are its own notes.
 type Score struct {
 	Value float64
 	At    int64
