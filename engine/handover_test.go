@@ -209,7 +209,7 @@ func ready(p *process) bool {
 func awaitOwned(t *testing.T, p *process, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); p.engine.Status().Owned != n; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
+		if len(p.done) > 0 || time.Now().After(deadline) {
 			t.Fatalf("owns %d shards, want %d", p.engine.Status().Owned, n)
 		}
 	}

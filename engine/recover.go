@@ -10,8 +10,8 @@ import (
 	"leadstream/state/lead"
 )
 
-// redoChunk bounds the source records held in memory while epochs are applied again.
-const redoChunk = 50_000
+// redoChunk bounds the source records held in memory while epochs are applied again. Tests lower it.
+var redoChunk = 50_000
 
 // newShard makes an empty shard.
 func (e *Engine) newShard(id int32) *shard {

@@ -13,8 +13,8 @@ type sweep struct {
 	cached []string // ids cached when the walk began, ascending: some are not in the store yet
 }
 
-// sweepLeads bounds the leads of one shard that one epoch looks at for a switch.
-const sweepLeads = 2000
+// sweepLeads bounds the leads of one shard that one epoch looks at for a switch. Tests lower it.
+var sweepLeads = 2000
 
 // wantsSwitch says whether the next epoch begins with a rule switch.
 func (s *shard) wantsSwitch() bool {
@@ -118,9 +118,13 @@ func (s *shard) sweepIDs() (ids []string, done bool, err error) {
 		return nil, false, fmt.Errorf("walking the leads of shard %d: %w", s.id, err)
 	}
 	whole := len(ids) < limit
+	last := ""
+	if !whole {
+		last = ids[len(ids)-1] // of the store's
+	}
 	i, _ := slices.BinarySearch(s.sweep.cached, from)
 	for _, id := range s.sweep.cached[i:] {
-		if id > from && in(id) && (whole || id <= ids[len(ids)-1]) {
+		if id > from && in(id) && (whole || id <= last) {
 			ids = append(ids, id)
 		}
 	}

@@ -28,8 +28,8 @@ type timers struct {
 	whole   bool              // all of the store's hints are
 }
 
-// maxStubs bounds the hints held in memory for leads that are not cached.
-const maxStubs = 8192
+// maxStubs bounds the hints held in memory for leads that are not cached. Tests lower it.
+var maxStubs = 8192
 
 func newTimers() *timers {
 	return &timers{stubs: make(map[string]*timer), horizon: state.Hint{Due: noTime}}
