@@ -135,3 +135,29 @@ func TestHappenedCanBeExpected(t *testing.T) {
 		t.Errorf("%s\n%s", first.Happened, again.Diff)
 	}
 }
+
+// FuzzParse: whatever a test file says, it is refused with a place or it runs.
+func FuzzParse(f *testing.F) {
+	set := testSet(f)
+	for _, name := range []string{"pass", "fail", "bad"} {
+		src, err := os.ReadFile("testdata/" + name + ".test.yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if len(src) > 8<<10 || strings.Contains(string(src), "times") {
+			return // thousands of events are no better test than a few
+		}
+		file, err := Parse(set, "x", src)
+		if err != nil {
+			return
+		}
+		for _, r := range file.Run() {
+			if r.Failed != (r.Diff != "") {
+				t.Errorf("%s: failed %v with the difference %q", r.Test, r.Failed, r.Diff)
+			}
+		}
+	})
+}
