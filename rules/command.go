@@ -61,7 +61,7 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 		return out, Refused
 	}
 	t := min(max(c.Time, minTime), maxTime)
-	begins := l.Events == 0 && l.Clock == 0
+	begins := !begun(l)
 	if begins {
 		e.start(l, t)
 	}

@@ -61,7 +61,7 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 		return out, Duplicate
 	}
 	t := min(max(ev.Time, minTime), maxTime)
-	begins := l.Events == 0
+	begins := !begun(l)
 	if begins {
 		e.start(l, t)
 	}
@@ -102,6 +102,9 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	// tick comes by: what a lead does must not depend on where the tick is.
 	return e.Fire(l, l.Clock, e.out), Applied
 }
+
+// begun says that something has happened to a lead: an event or a command.
+func begun(l *lead.Lead) bool { return l.Events > 0 || l.Clock != 0 || len(l.Recent) > 0 }
 
 // start makes t the beginning of a lead.
 func (e *Evaluator) start(l *lead.Lead, t int64) {

@@ -106,8 +106,22 @@ func (g *drawer) atom(events bool) (string, formula) {
 			return truth(ok && v >= 0)
 		}
 	}
-	if n := g.r.IntN(9); n < 6 {
+	switch n := g.r.IntN(11); {
+	case n < 6:
 		return g.pastAtom(n, signal, op.text, op.holds, ms)
+	case n == 6:
+		return fmt.Sprintf("until(\"z\") %s duration(\"%dms\")", op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
+			z, ok := m.traits["z"]
+			if !ok || z < 0 {
+				return triError
+			}
+			return truth(op.holds(float64(int64(z)-t), float64(ms)))
+		}
+	case n == 7:
+		k := float64(g.r.IntN(8)) / 2
+		return fmt.Sprintf("tags[\"hot\"] %s %g", op.text, k), func(m *model, t int64, _ *modelEvent) tri {
+			return truth(op.holds(decayHalfLife(m.tag.value, m.tag.at, t, m.tag.halfLife), k))
+		}
 	}
 	name, k := g.pick("x", "y"), g.r.IntN(5)
 	text := "traits.%s %s %d"

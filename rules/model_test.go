@@ -117,6 +117,7 @@ type model struct {
 	seen        map[string]bool
 	out         []modelOutput
 	hold        map[string]int64 // of signals
+	tag         modelScore       // the weight of the tag "hot", which e0 gives
 	held        []pending
 	checkedUpTo int64 // timers at or before it have been looked at
 }
@@ -162,6 +163,11 @@ func (m *model) apply(ev *modelEvent, hash uint64) {
 // occur is what a signal does at clock t.
 func (m *model) occur(ev *modelEvent, t int64) (moved bool) {
 	m.occurred[ev.name] = append(m.occurred[ev.name], *ev)
+	if ev.name == "e0" {
+		h := m.tag.halfLife
+		m.tag.value = decayHalfLife(m.tag.value, m.tag.at, t, h) + decayHalfLife(1.5, ev.time, t, h)
+		m.tag.at = t
+	}
 	for _, l := range m.lines {
 		if l.signal != ev.name || l.signal == "" || l.add == 0 {
 			continue

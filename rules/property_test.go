@@ -120,8 +120,11 @@ func (g *drawer) event(now int64, step int) *modelEvent {
 	if g.r.IntN(3) == 0 {
 		ev.time = now - g.r.Int64N(80)
 	}
-	if g.r.IntN(2) == 0 {
+	switch g.r.IntN(5) {
+	case 0, 1:
 		ev.traits = map[string]int{g.pick("x", "y"): g.r.IntN(6) - 1}
+	case 2:
+		ev.traits = map[string]int{"z": int(now) + g.r.IntN(300) - 50}
 	}
 	g.ids = append(g.ids, ev)
 	return ev
@@ -129,7 +132,7 @@ func (g *drawer) event(now int64, step int) *modelEvent {
 
 func (g *drawer) message(ev *modelEvent, hash uint64) *lead.Event {
 	traits := "{"
-	for _, name := range []string{"x", "y"} {
+	for _, name := range []string{"x", "y", "z"} {
 		if v, ok := ev.traits[name]; ok {
 			if len(traits) > 1 {
 				traits += ","
@@ -157,6 +160,8 @@ func (g *drawer) rules() string {
 		}
 		fmt.Fprintf(&b, "  %s: {match: 'event.name == %q'%s}\n", s, s, hold)
 	}
+	g.m.tag.halfLife = 20 + g.r.Int64N(200)
+	fmt.Fprintf(&b, "tags: {half_life: %dms, lines: [{signal: e0, tag: '\"hot\"', weight: 1.5}]}\n", g.m.tag.halfLife)
 	b.WriteString("scores:\n")
 	g.m.scoreNames = []string{"a", "b", "n", "f", "d"}
 	for _, name := range g.m.scoreNames {

@@ -193,6 +193,9 @@ type memberIn struct {
 
 func (n *memberIn) eval(x *scope) (tri, int64) {
 	v, ok := n.p.value(x)
+	if ok && v.Kind == lead.Number {
+		_, ok = v.Float() // one beyond the range of doubles is an error, not another number
+	}
 	if !ok {
 		return triError, never
 	}
