@@ -41,7 +41,8 @@ var otherNames = [...]int{
 	fieldOriginalTimestamp, fieldSentAt, fieldReceivedAt,
 }
 
-// decoder reads the records of one source. It keeps nothing of one record for the next but event names.
+// decoder reads the records of one source. It keeps nothing of one record for the next but event
+// names and the order of members.
 type decoder struct {
 	config   Config
 	futureMs int64
@@ -50,6 +51,7 @@ type decoder struct {
 	mapped   *mapped // nil for Segment messages
 	fields   [numFields + len(otherNames)]lead.Value
 	names    map[string]string
+	shape    lead.Shape
 }
 
 // Decode implements engine.Decoder.
@@ -97,7 +99,7 @@ func (d *decoder) read(doc []byte) error {
 	if d.mapped != nil {
 		return d.mapped.read(doc, d.envelope, d.fields[:numFields])
 	}
-	if err := segmentNames.Scan(doc, d.fields[:]); err != nil {
+	if err := segmentNames.ScanLike(&d.shape, doc, d.fields[:]); err != nil {
 		return scanLetter(err)
 	}
 	for i, field := range otherNames {

@@ -42,6 +42,7 @@ var timestampUnits = map[string]float64{"": 1, "ms": 1, "s": 1e3, "us": 1e-3, "n
 type mapped struct {
 	roots  *lead.Fields
 	values []lead.Value // the scan's result; a decoder's own copy
+	shape  lead.Shape   // and that
 	paths  [numFields]path
 	unitMs float64
 }
@@ -176,7 +177,7 @@ func (m *mapped) forDecoder() *mapped {
 
 // read finds every field by its path.
 func (m *mapped) read(doc []byte, e *envelope, out []lead.Value) error {
-	if err := m.roots.Scan(doc, m.values); err != nil {
+	if err := m.roots.ScanLike(&m.shape, doc, m.values); err != nil {
 		return scanLetter(err)
 	}
 	for i := range m.paths {

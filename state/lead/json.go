@@ -44,12 +44,13 @@ func (e *JSONError) Error() string {
 // Parse checks a whole document and returns its value, which aliases doc. It accepts what encoding/json
 // accepts, down to MaxDepth; strings that are not UTF-8 are accepted and repaired when they are read.
 func Parse(doc []byte) (Value, error) {
-	return scan(doc, nil, nil)
+	r := reader{doc: doc, field: -1}
+	return r.scan()
 }
 
 // ParseObject is Parse for a document that must be an object.
 func ParseObject(doc []byte) (Object, error) {
-	v, err := scan(doc, nil, nil)
+	v, err := Parse(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -91,14 +92,27 @@ func (f *Fields) Len() int { return len(f.names) }
 // Scan checks a whole document in one pass, which must be an object, and sets out[i] to the top-level
 // member with the i-th name, Absent where there is none. Names are compared exactly; of members with the
 // same name the last counts. The values alias doc. It allocates only to report an error.
-func (f *Fields) Scan(doc []byte, out []Value) error {
+func (f *Fields) Scan(doc []byte, out []Value) error { return f.ScanLike(nil, doc, out) }
+
+// ScanLike is Scan for one of many documents of the same shape.
+func (f *Fields) ScanLike(shape *Shape, doc []byte, out []Value) error {
 	out = out[:len(f.names)]
-	clear(out)
-	v, err := scan(doc, f, out)
+	r := reader{doc: doc, fields: f, out: out, shape: shape, field: -1}
+	v, err := r.scan()
 	if err == nil && v.Kind != Map {
-		return &JSONError{Fault: NotObject}
+		err = &JSONError{Fault: NotObject}
 	}
-	return err
+	if err != nil {
+		clear(out)
+		return err
+	}
+	// Clearing all of it first would write pointers nobody sees, which costs most while the garbage collector runs.
+	for i := range out {
+		if out[i].Kind != Absent && r.found>>i&1 == 0 {
+			out[i] = Value{}
+		}
+	}
+	return nil
 }
 
 func fieldHash(name []byte) uint8 {
@@ -156,14 +170,17 @@ type reader struct {
 	doc    []byte
 	fields *Fields // may be nil
 	out    []Value
+	shape  *Shape // may be nil
+	place  int    // how many names have been read
 	open   containers
-	field  int // the wanted member whose value is being read, -1 none
-	from   int // where that value starts
+	field  int    // the wanted member whose value is being read, -1 none
+	from   int    // where that value starts
+	found  uint32 // the wanted members that were there, by bit
 }
 
-// scan checks a whole document. f may be nil.
-func scan(doc []byte, f *Fields, out []Value) (Value, error) {
-	r := reader{doc: doc, fields: f, out: out, field: -1}
+// scan checks the whole document.
+func (r *reader) scan() (Value, error) {
+	doc := r.doc
 	first := skipSpace(doc, 0)
 	i, more, ok := first, true, true
 	for more {
@@ -214,6 +231,7 @@ func (r *reader) after(i int) (next int, more, ok bool) {
 			}
 			if r.field >= 0 {
 				r.out[r.field] = valueOf(r.doc[r.from:i])
+				r.found |= 1 << r.field
 				r.field = -1
 			}
 		}
@@ -240,6 +258,14 @@ func (r *reader) after(i int) (next int, more, ok bool) {
 
 // name reads a member's name and colon and returns where its value starts.
 func (r *reader) name(i int) (int, bool) {
+	if n := r.shape.next(r.place, r.doc, i); n != nil {
+		r.place++
+		i = skipSpace(r.doc, i+len(n.text))
+		if r.open.depth == 1 {
+			r.field, r.from = n.field, i
+		}
+		return i, true
+	}
 	if i >= len(r.doc) || r.doc[i] != '"' {
 		return i, false
 	}
@@ -252,8 +278,14 @@ func (r *reader) name(i int) (int, bool) {
 		return i, false
 	}
 	i = skipSpace(r.doc, i+1)
-	if r.open.depth == 1 && r.fields != nil {
-		r.field, r.from = r.fields.find(r.doc[start:end-1], escaped), i
+	if r.fields == nil || r.shape == nil && r.open.depth > 1 {
+		return i, true
+	}
+	field := r.fields.find(r.doc[start:end-1], escaped)
+	r.shape.learn(r.place, r.doc[start-1:i], field)
+	r.place++
+	if r.open.depth == 1 {
+		r.field, r.from = field, i
 	}
 	return i, true
 }

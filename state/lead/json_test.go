@@ -3,6 +3,8 @@ package lead
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -61,6 +63,45 @@ func checkAgainstEncodingJSON(t *testing.T, doc []byte) {
 	for i, name := range names {
 		if got, want := string(out[i].Text), string(members[name]); got != want {
 			t.Fatalf("%q: %s is %q, want %q", doc, name, got, want)
+		}
+	}
+}
+
+// TestScanLike scans documents after others, and with others put into them: what is remembered of the last
+// one must not be seen.
+func TestScanLike(t *testing.T) {
+	fields := NewFields("a", "b", "e", "properties")
+	for _, first := range documents {
+		for _, second := range documents {
+			for third := range 3 {
+				checkScanLike(t, fields, []byte(first), []byte(second), third*len(first)/3)
+			}
+		}
+	}
+}
+
+func FuzzScanLike(f *testing.F) {
+	for i, doc := range documents {
+		f.Add([]byte(doc), []byte(documents[(i*7+3)%len(documents)]), i)
+	}
+	fields := NewFields("a", "b", "e", "properties")
+	f.Fuzz(func(t *testing.T, first, second []byte, cut int) { checkScanLike(t, fields, first, second, cut) })
+}
+
+// checkScanLike scans first, second, and first with second put into it at cut, with one Shape.
+func checkScanLike(t *testing.T, fields *Fields, first, second []byte, cut int) {
+	t.Helper()
+	cut = min(max(cut, 0), len(first))
+	mixed := slices.Concat(first[:cut], second, first[cut:])
+	var shape Shape
+	want, got := make([]Value, fields.Len()), make([]Value, fields.Len())
+	for _, doc := range [][]byte{first, first, second, mixed, first} {
+		wantErr, gotErr := fields.Scan(doc, want), fields.ScanLike(&shape, doc, got)
+		if !reflect.DeepEqual(wantErr, gotErr) {
+			t.Fatalf("%q after others: %v, want %v", doc, gotErr, wantErr)
+		}
+		if !reflect.DeepEqual(want, got) {
+			t.Fatalf("%q after others: %q, want %q", doc, got, want)
 		}
 	}
 }
