@@ -242,8 +242,6 @@ func (e *Engine) install(r restoration) error {
 	e.live[r.id] = r.s
 	e.mu.Unlock()
 	e.reread(nil, starts)
-	// What redo changed is as old as this, also when no epoch follows.
-	lp.marks[r.id] = []mark{{epoch: r.s.st.epoch, wall: e.cfg.Clock(), inbox: r.s.st.parts[0].next}}
 	e.m.restoreSeconds.Observe(r.dur.Seconds())
 	e.log.Info("shard is live", "shard", r.id, "epoch", r.s.st.epoch, "restore_ms", r.dur.Milliseconds())
 	return nil
