@@ -185,8 +185,11 @@ func (w *Committer) refused(ctx context.Context, t *engine.Transaction, reason s
 		w.c.metrics.aborts.WithLabelValues(reason).Inc()
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
 	case errors.Is(err, kerr.InvalidProducerEpoch), errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerIDMapping):
-		// Someone took the id over, or the cluster timed the transaction out. Only the group knows whether
-		// our shards are ours: when they are, no Change would ever come to wait for.
+		// Someone took the id over, and then all of ours, or the cluster timed the transaction out. Only the
+		// group knows whether our shards are ours: when they are, no Change would ever come to wait for.
+		for _, s := range w.slots {
+			s.drop()
+		}
 		if still := w.stillMember(ctx, t.Fence); still {
 			return w.aborted(reason, err)
 		}

@@ -27,10 +27,15 @@ func (h *History) Committed(ctx context.Context, parts []engine.TopicPartition) 
 	if len(parts) == 0 {
 		return out, nil
 	}
+	var wait waiting
 	for try := 0; ; try++ {
 		err := h.committed(ctx, parts, out)
 		if err == nil {
 			return out, nil
+		}
+		if errors.Is(err, kerr.UnstableOffsetCommit) && wait.long(h.c.cfg.TransactionTimeout) {
+			h.c.log.Warn(hungOffsets, "group", h.c.cfg.App, "error", err)
+			h.c.metrics.hung.Inc()
 		}
 		err = fmt.Errorf("fetching offsets of group %q: %w", h.c.cfg.App, err)
 		// An unstable offset is one in an open transaction: it ends with its time-out at the latest.

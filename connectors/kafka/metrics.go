@@ -18,6 +18,8 @@ type metrics struct {
 	fetches   prometheus.Counter
 	inBytes   prometheus.Counter
 	inRecords prometheus.Counter
+	// History.
+	hung prometheus.Counter
 	// Group.
 	changes    *prometheus.CounterVec
 	generation prometheus.Gauge
@@ -47,6 +49,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		fetches:    counter("fetches_total", "Fetches of single partitions handed to the engine."),
 		inBytes:    counter("in_bytes_total", "Bytes of keys and values read by the engine."),
 		inRecords:  counter("in_records_total", "Records read by the engine."),
+		hung:       counter("hung_transactions_total", "Times that a read waited for an open transaction for longer than any may last."),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub,
 			Name: "ownership_changes_total", Help: "Changes of shard ownership, by what they did."}, []string{"kind"}),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub,
@@ -67,7 +70,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.commitSeconds, m.aborts, m.outBytes, m.outRecords,
-		m.fetches, m.inBytes, m.inRecords, m.changes, m.generation} {
+		m.fetches, m.inBytes, m.inRecords, m.hung, m.changes, m.generation} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)

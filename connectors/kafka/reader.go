@@ -22,6 +22,7 @@ type reader struct {
 	pos int64
 	// failures counts fetches in a row that brought an error that may pass.
 	failures int
+	wait     waiting
 }
 
 const (
@@ -44,6 +45,11 @@ func (r *reader) fetch(ctx context.Context) ([]*kgo.Record, error) {
 		switch {
 		case err == nil:
 			r.failures = 0
+			if next > r.pos {
+				r.wait = waiting{}
+			} else if r.wait.long(r.c.cfg.TransactionTimeout) {
+				r.c.hung(ctx, r.tp, r.pos)
+			}
 			r.pos = next
 			return fp.Records, nil
 		case ctx.Err() != nil:
