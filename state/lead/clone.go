@@ -26,6 +26,10 @@ func (l *Lead) CloneInto(dst *Lead) {
 	dst.Tags = append(clearTail(old.Tags, len(l.Tags))[:0], l.Tags...)
 	dst.Held = append(clearTail(old.Held, len(l.Held))[:0], l.Held...)
 	dst.Early = append(old.Early[:0], l.Early...)
+	dst.Apart = append(clearTail(old.Apart, len(l.Apart))[:0], l.Apart...)
+	dst.IDs = append(clearTail(old.IDs, len(l.IDs))[:0], l.IDs...)
+	dst.Claims = append(old.Claims[:0], l.Claims...)
+	dst.Refused = append(clearTail(old.Refused, len(l.Refused))[:0], l.Refused...)
 }
 
 func cloneLines(dst, src []Line) []Line {
@@ -122,6 +126,16 @@ func (l *Lead) Size() int {
 		n += arrayBytes(l.Signals[i].Entries) + arrayBytes(l.Signals[i].Buckets)
 	}
 	n += arrayBytes(l.Fields) + arrayBytes(l.Tags) + arrayBytes(l.Held) + arrayBytes(l.Early)
+	n += len(l.Forward) + arrayBytes(l.Apart) + arrayBytes(l.IDs) + arrayBytes(l.Claims) + arrayBytes(l.Refused)
+	for _, id := range l.Apart {
+		n += len(id)
+	}
+	for i := range l.IDs {
+		n += len(l.IDs[i].ID)
+	}
+	for i := range l.Refused {
+		n += len(l.Refused[i].ID) + len(l.Refused[i].With)
+	}
 	for i := range l.Fields {
 		n += cap(l.Fields[i].Value.Text)
 	}

@@ -16,7 +16,8 @@ import (
 //	4 id              10 last active  16 scores        22 recent next
 //	5 incarnation     11 events       17 lines         23 ledger
 //	24 fields         25 tags         26 held          27 early
-//	28 ready
+//	28 ready         29 forward       30 pointer       31 node bits
+//	32 apart         33 ids           34 claims        35 refused
 //
 // Due is nil for Never. Every other time is its distance from the clock, nil for 0: near times
 // take 5 bytes or fewer instead of 9. A float that is a whole number is written as an integer: most points
@@ -24,6 +25,7 @@ import (
 // byte string of 8 bytes each, big endian, nil when empty.
 //
 // Schema 1 ended with the ledger, and had neither gain and steps of a score nor steps of a contribution.
+// Schema 2 ended with ready, and had no own of a contribution.
 //
 // Every number has one form, the shortest, and readers accept no other: equal leads are equal bytes,
 // and what decodes encodes to the same bytes again.
@@ -33,11 +35,11 @@ import (
 // the speed nor the one form can be had from them. A test reads it with such a package.
 
 // SchemaVersion is the version of the encoding that AppendEncode writes. Decode reads it and every older one.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // Elements of the array, and fields of the structs inside its flat arrays.
 const (
-	leadFields         = 29
+	leadFields         = 36
 	scoreFields        = 6
 	lineFields         = 5
 	signalFields       = 4
@@ -45,12 +47,15 @@ const (
 	bucketFields       = 3
 	edgeFields         = 2
 	traitFields        = 5
-	contributionFields = 7
+	contributionFields = 8
 	fieldFields        = 5
 	tagFields          = 3
 	heldFields         = 11
+	linkedFields       = 2
+	refusalFields      = 4
 
 	leadFields1, scoreFields1, contributionFields1 = 24, 4, 6 // of version 1
+	leadFields2, contributionFields2               = 29, 7    // of version 2
 )
 
 var (
@@ -103,6 +108,10 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.held(l.Held)
 	e.hashes(l.Early)
 	e.bool(l.Ready)
+	e.node(&l.Node)
+	e.linked(l.IDs)
+	e.hashes(l.Claims)
+	e.refused(l.Refused)
 	return e.b
 }
 
@@ -248,6 +257,49 @@ func (e *encoder) ledger(s []Contribution) {
 		e.uint(uint64(s[i].Line))
 		e.uint(uint64(s[i].Signal))
 		e.int(s[i].Steps)
+		e.uint(s[i].Own)
+	}
+}
+
+// The bits of a node.
+const (
+	bitUser = 1 << iota
+	bitKnown
+	bitIdentifier
+	nodeBits = 1<<iota - 1
+)
+
+func (e *encoder) node(n *Node) {
+	e.str(n.Forward)
+	e.uint(n.Pointer)
+	bits := uint64(0)
+	for i, on := range []bool{n.User, n.Known, n.Identifier} {
+		if on {
+			bits |= 1 << i
+		}
+	}
+	e.uint(bits)
+	e.array(len(n.Apart))
+	for _, id := range n.Apart {
+		e.str(id)
+	}
+}
+
+func (e *encoder) linked(s []LinkedID) {
+	e.array(len(s) * linkedFields)
+	for i := range s {
+		e.str(s[i].ID)
+		e.bool(s[i].Merged)
+	}
+}
+
+func (e *encoder) refused(s []Refusal) {
+	e.array(len(s) * refusalFields)
+	for i := range s {
+		e.str(s[i].ID)
+		e.str(s[i].With)
+		e.time(s[i].Time)
+		e.uint(uint64(s[i].Why))
 	}
 }
 

@@ -46,6 +46,14 @@ func Decode(src []byte, l *Lead) error {
 		l.Early = d.hashes(l.Early)
 		l.Ready = d.bool("ready")
 	}
+	l.Node = Node{Apart: l.Apart[:0]}
+	l.IDs, l.Claims, l.Refused = l.IDs[:0], l.Claims[:0], l.Refused[:0]
+	if d.version > 2 {
+		d.node(&l.Node)
+		l.IDs = d.linked(l.IDs)
+		l.Claims = d.hashes(l.Claims)
+		l.Refused = d.refused(l.Refused)
+	}
 	if d.err == nil && d.i != len(src) {
 		d.fail("end", "more bytes follow")
 	}
@@ -94,7 +102,7 @@ func (d *decoder) header() {
 		d.err = fmt.Errorf("decoding lead: %w: schema %d, this program knows up to %d", ErrNewerSchema, version, SchemaVersion)
 	case version == 0:
 		d.fail("schema version", "is 0")
-	case version == 1 && n != leadFields1, version > 1 && n != leadFields:
+	case version == 1 && n != leadFields1, version == 2 && n != leadFields2, version > 2 && n != leadFields:
 		d.fail("lead", "has another number of fields than its schema")
 	}
 	d.version = version
@@ -190,8 +198,11 @@ func (d *decoder) traits(s []Trait) []Trait {
 
 func (d *decoder) ledger(s []Contribution) []Contribution {
 	fields := contributionFields
-	if d.version == 1 {
+	switch d.version {
+	case 1:
 		fields = contributionFields1
+	case 2:
+		fields = contributionFields2
 	}
 	s = alloc(s, d.array("ledger", fields))
 	for i := range s {
@@ -206,6 +217,38 @@ func (d *decoder) ledger(s []Contribution) []Contribution {
 		if d.version > 1 {
 			s[i].Steps = d.int("contribution steps")
 		}
+		if d.version > 2 {
+			s[i].Own = d.uint("contribution own")
+		}
+	}
+	return s
+}
+
+func (d *decoder) node(n *Node) {
+	n.Forward = d.str("forward", n.Forward)
+	n.Pointer = d.uint("pointer")
+	bits := d.uintTo("node bits", nodeBits)
+	n.User, n.Known, n.Identifier = bits&bitUser != 0, bits&bitKnown != 0, bits&bitIdentifier != 0
+	n.Apart = resize(n.Apart, d.array("apart", 1))
+	for i := range n.Apart {
+		n.Apart[i] = d.str("apart", n.Apart[i])
+	}
+}
+
+func (d *decoder) linked(s []LinkedID) []LinkedID {
+	s = resize(s, d.array("ids", linkedFields))
+	for i := range s {
+		s[i] = LinkedID{ID: d.str("linked id", s[i].ID), Merged: d.bool("linked merged")}
+	}
+	return s
+}
+
+func (d *decoder) refused(s []Refusal) []Refusal {
+	s = resize(s, d.array("refused", refusalFields))
+	for i := range s {
+		r := &s[i]
+		r.ID, r.With = d.str("refused id", r.ID), d.str("refused with", r.With)
+		r.Time, r.Why = d.time("refused time"), uint8(d.uintTo("refused why", math.MaxUint8))
 	}
 	return s
 }

@@ -56,8 +56,20 @@ func goldenV2() *Lead {
 	return l
 }
 
+// goldenV3 is the lead in testdata/lead_v3.hex, written when schema 3 was the newest.
+func goldenV3() *Lead {
+	const at = 1_795_000_000_000
+	l := goldenV2()
+	l.Ledger[1].Own = 0xabcd
+	l.Node = Node{Pointer: 4, User: true, Known: true, Apart: []string{"dev-9"}}
+	l.IDs = []LinkedID{{ID: "dev-1", Merged: true}, {ID: "dev-2"}}
+	l.Claims = []uint64{0x1234_5678_9abc_def0}
+	l.Refused = []Refusal{{ID: "dev-2", With: "u-1001", Time: at - 1000, Why: 1}}
+	return l
+}
+
 func TestGolden(t *testing.T) {
-	for file, want := range map[string]*Lead{"testdata/lead_v1.hex": goldenV1(), "testdata/lead_v2.hex": goldenV2()} {
+	for file, want := range map[string]*Lead{"testdata/lead_v1.hex": goldenV1(), "testdata/lead_v2.hex": goldenV2(), "testdata/lead_v3.hex": goldenV3()} {
 		newest := strings.HasSuffix(file, fmt.Sprintf("_v%d.hex", SchemaVersion))
 		if *writeGolden && newest {
 			writeOnce(t, file, want)

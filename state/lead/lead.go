@@ -75,6 +75,47 @@ type Lead struct {
 	Held []Held
 	// Early are the hashes of messages that were retracted before they came, oldest first.
 	Early []uint64
+
+	// Node is what the id itself keeps, whether it is a lead or was merged into another.
+	Node
+	// IDs are the ids that belong to the lead beside its own, sorted: the IDs of the lead as long as it is one,
+	// those that came with it once it was merged into another.
+	IDs []LinkedID
+	// Claims are hashes of the identifiers (an e-mail address, a phone number) that the lead has named, oldest first.
+	Claims []uint64
+	// Refused are the newest links that were refused, oldest first.
+	Refused []Refusal
+}
+
+// Node is the place of an id among those of one person. Every id is a node: a lead, or a forward pointer
+// to the id that it was linked to; an identifier is a pointer to the lead that names it.
+type Node struct {
+	// Forward is the id that this one was linked to, "" for a lead. A node with one has no other state of a lead.
+	Forward string
+	// Pointer counts how often Forward was set or removed: with the id it names one pointer among all there ever were.
+	Pointer uint64
+	// User says that the id was used as a user's; Known that it belongs, or belonged when it was linked, to such an id.
+	User, Known bool
+	// Identifier says that this is no id of a person but something that persons share: Forward is then the lead that
+	// names it, FirstSeen that lead's as it was known.
+	Identifier bool
+	// Apart are ids that this one was separated from by hand and is not linked to again by what events say.
+	Apart []string
+}
+
+// LinkedID is an id of a lead beside its own.
+type LinkedID struct {
+	ID string
+	// Merged says that it was merged into the lead; else the link has been asked for.
+	Merged bool
+}
+
+// Refusal is a link that was refused.
+type Refusal struct {
+	// ID was not linked to With at Time; Why is the reason, in words of package rules.
+	ID, With string
+	Time     int64
+	Why      uint8
 }
 
 // Score is the stored value of one score: Value at time At. Reads decay it from At to the time asked
@@ -161,6 +202,8 @@ type Contribution struct {
 	Score, Line, Signal uint16
 	// Steps is Score.Steps as it was at Time, for step scores.
 	Steps int64
+	// Own is the hash of the id that the message came for, 0 when that is the lead's own.
+	Own uint64
 }
 
 // Field is a field of one event of a signal: the first or the last one.
