@@ -38,7 +38,9 @@ type Change struct {
 	Gained, Lost []int32
 	// Fenced says the lost shards may already belong to someone else: nothing of theirs can be committed.
 	Fenced bool
-	Done   func()
+	// Plan is how the group has spread all shards; nil when it does not say.
+	Plan *Plan
+	Done func()
 }
 
 // Fence proves, at commit, that this process still owned its shards when it read its input.

@@ -58,7 +58,8 @@ type Config struct {
 	// KeepSeat makes Leave keep the shards for SessionTimeout, for a process that comes right back.
 	// It does nothing with Dynamic.
 	KeepSeat bool
-	// Balancer assigns shards to members. Default: cooperative sticky.
+	// Balancer assigns shards to members in place of ours, which knows what they hold of them. Nobody is a standby then.
+	// It must be cooperative. Default: ours.
 	Balancer kgo.GroupBalancer
 
 	// FetchMaxBytes bounds one fetch of one broker. Default 8 MiB.
@@ -111,9 +112,6 @@ func (c Config) withDefaults() Config {
 	def(&c.FetchMaxWait, 500*time.Millisecond)
 	def(&c.MaxSourceRecord, 1<<20)
 	def(&c.ConnectTimeout, 10*time.Second)
-	if c.Balancer == nil {
-		c.Balancer = kgo.CooperativeStickyBalancer()
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -20,14 +20,16 @@ import (
 // Group is this process's membership in the consumer group. It implements engine.Group. Its client
 // subscribes to the inbox topic and fetches nothing: partitions only say which shards are ours.
 //
-// A cooperative rebalance comes as several Changes: an empty one while the old generation still
-// stands, so that what was begun under it is decided first; one with Lost, when something is
-// taken away; one with Gained, possibly empty, when the new generation stands. Pending is true from the
-// first to the last, and Fence knows a generation only once its last Change is Done.
+// A cooperative rebalance comes as one or two Changes: one with Lost, when something is taken away; one with
+// Gained, possibly empty, when the new generation stands. While the group gathers its members the old generation stands, so
+// epochs are begun and committed as always; one that is not decided when the last member has joined is refused
+// by the broker, and done again under the new generation. Pending is true from the first Change to the last, and Fence knows a
+// generation only once its last Change is Done.
 type Group struct {
 	c       *Cluster
 	cl      atomic.Pointer[kgo.Client] // its goroutines run before the field can be set
 	changes chan engine.Change
+	bal     *balancer
 	pending atomic.Bool
 	// stop ends the client at once, and with it every callback that waits.
 	stop    context.CancelFunc
@@ -40,17 +42,25 @@ type Group struct {
 	seat  seat
 }
 
-// Group joins the consumer group. Changes must be read until it is closed.
-func (c *Cluster) Group() (*Group, error) {
+// Group joins the consumer group as a member that has nothing to tell. Changes must be read until it is closed.
+func (c *Cluster) Group() (*Group, error) { return c.Join(Member{}) }
+
+// Join joins the consumer group. Changes must be read until it is closed.
+func (c *Cluster) Join(m Member) (*Group, error) {
 	g := &Group{c: c, changes: make(chan engine.Change),
 		owned: map[int32]bool{}, fence: engine.Fence{Generation: -1}}
 	g.pending.Store(true)
 	inbox := c.TopicName(engine.TopicInbox)
+	use := c.cfg.Balancer
+	if use == nil {
+		g.bal = &balancer{topic: inbox, shards: c.cfg.Shards, member: m, name: c.cfg.Instance}
+		use = g.bal
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	opts := c.options(roleGroup, kgo.WithContext(ctx), kgo.WithHooks(g),
 		kgo.ConsumerGroup(c.cfg.App), kgo.ConsumeTopics(inbox), kgo.DisableAutoCommit(),
-		kgo.Balancers(witness{c.cfg.Balancer, g.joining}),
+		kgo.Balancers(witness{use, g.joining}),
 		kgo.SessionTimeout(c.cfg.SessionTimeout), kgo.HeartbeatInterval(c.cfg.HeartbeatInterval),
 		kgo.RebalanceTimeout(c.cfg.RebalanceTimeout),
 		// Where this client would read from does not matter, as it does not.
@@ -103,6 +113,7 @@ func (g *Group) partitions(m map[string][]int32) []int32 {
 
 // assigned is called by the client at the start of each generation, also when nothing was added.
 func (g *Group) assigned(ctx context.Context, cl *kgo.Client, m map[string][]int32) {
+	g.pending.Store(true)
 	member, generation := cl.GroupMetadata()
 	gained := g.partitions(m)
 	if kept := g.interrupted(engine.Fence{Member: member, Generation: generation}); len(kept) > 0 {
@@ -121,7 +132,12 @@ func (g *Group) assigned(ctx context.Context, cl *kgo.Client, m map[string][]int
 	if len(gained) == 0 {
 		kind = quiet
 	}
-	if !g.deliver(ctx, kind, engine.Change{Gained: gained}) {
+	ch := engine.Change{Gained: gained}
+	current := true
+	if g.bal != nil {
+		ch.Plan, current = g.bal.latest()
+	}
+	if !g.deliver(ctx, kind, ch) {
 		return
 	}
 	g.mu.Lock()
@@ -130,6 +146,19 @@ func (g *Group) assigned(ctx context.Context, cl *kgo.Client, m map[string][]int
 	g.mu.Unlock()
 	g.c.metrics.generation.Set(float64(generation))
 	g.pending.Store(false)
+	if !current {
+		g.Replan()
+	}
+}
+
+// Replan implements engine.Replanner.
+func (g *Group) Replan() {
+	cl := g.cl.Load()
+	if g.bal == nil || cl == nil {
+		return
+	}
+	g.bal.replan()
+	cl.ForceRebalance()
 }
 
 // joining is called before each request to join, with the generation this member is in.
@@ -155,19 +184,17 @@ func (g *Group) interrupted(now engine.Fence) []int32 {
 	return slices.Sorted(maps.Keys(g.owned))
 }
 
-// revoked is called at the end of each generation, with nothing, and when shards are to be given up.
+// revoked is called before each request to join, with nothing, and when shards are to be given up. The first
+// asks for nothing: the generation stands until the group has gathered.
 func (g *Group) revoked(ctx context.Context, _ *kgo.Client, m map[string][]int32) {
-	g.pending.Store(true)
 	lost := g.partitions(m)
-	kind := changeLost
 	if len(lost) == 0 {
-		kind = quiet
+		return
 	}
-	g.deliver(ctx, kind, engine.Change{Lost: lost})
+	g.pending.Store(true)
+	g.deliver(ctx, changeLost, engine.Change{Lost: lost})
 	g.forget(lost)
-	if len(lost) > 0 {
-		g.unfence()
-	}
+	g.unfence()
 }
 
 // lost is called when this process is out of the group: others may own its shards already.
