@@ -181,9 +181,7 @@ func (lp *loop) agedTo(id int32, wall int64) uint64 {
 
 // send seals the open epoch and starts its commit.
 func (e *Engine) send(sl *slice) error {
-	if err := e.seal(sl); err != nil {
-		return err
-	}
+	e.seal(sl)
 	lp := &e.loop
 	e.m.epochSeconds.Observe(float64(e.cfg.Clock()-lp.flight.opened) / 1000)
 	e.commits <- lp.flight
@@ -191,7 +189,7 @@ func (e *Engine) send(sl *slice) error {
 }
 
 // seal closes the open epoch and puts it in flight.
-func (e *Engine) seal(sl *slice) error {
+func (e *Engine) seal(sl *slice) {
 	lp := &e.loop
 	ep := lp.cur
 	lp.cur, lp.flight = nil, ep
@@ -202,7 +200,7 @@ func (e *Engine) seal(sl *slice) error {
 			ep.add(s)
 		}
 	}
-	return ep.seal(e.writer, e.slots, e.cfg.Logic, e.rulesRecords)
+	ep.seal(e.writer, e.slots, e.cfg.Logic, e.rulesRecords)
 }
 
 // idleClock is that of the last epoch: time stands still for one that only carries a slice.

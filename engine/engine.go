@@ -316,8 +316,10 @@ type decision struct {
 func (e *Engine) commitLoop(ctx context.Context) {
 	for ep := range e.commits {
 		start := time.Now()
-		ep.encodeSlice()
-		err := e.cfg.Committer.Commit(ctx, &ep.tx)
+		err := ep.encode()
+		if err == nil {
+			err = e.cfg.Committer.Commit(ctx, &ep.tx)
+		}
 		e.decided <- decision{ep, err, time.Since(start)}
 	}
 }

@@ -19,6 +19,7 @@ type epoch struct {
 	tx     Transaction
 	// journalAt is the index in tx.Records of the first journal record; one for each of shards follows.
 	journalAt int
+	journals  []*JournalRecord // not encoded yet
 	bytes     int
 }
 
@@ -38,7 +39,7 @@ func (ep *epoch) hasOutputs() bool {
 
 // seal closes the epoch for changes: the shards may begin the next one. Their states become those that
 // a commit publishes.
-func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rules.Set) []OutRecord) error {
+func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rules.Set) []OutRecord) {
 	slices.SortFunc(ep.shards, func(a, b *shard) int { return int(a.id) - int(b.id) })
 	for _, s := range ep.shards {
 		ep.parts = append(ep.parts, s.ep)
@@ -69,18 +70,29 @@ func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rule
 	for i, s := range ep.shards {
 		j := s.journal(ep.parts[i], &ep.ends[i])
 		j.Writer, j.Slots, j.Logic = writer, slots, logic
+		ep.journals = append(ep.journals, j)
+		ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicJournal, Partition: s.id})
+	}
+	ep.tx.Fence = ep.fence
+}
+
+// encode fills in the values of the state and journal records. It reads versions that nobody changes any more, so
+// it may run beside the next epoch.
+func (ep *epoch) encode() error {
+	ep.encodeSlice()
+	for i, j := range ep.journals {
+		if j.Epoch%digestEvery == 0 {
+			j.Digested, j.Digest = true, digest(j.Epoch, j.TickEnd, ep.parts[i].touched)
+		}
 		v, err := j.encode()
 		if err != nil {
 			return err
 		}
-		ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicJournal, Partition: s.id, Value: v})
+		ep.tx.Records[ep.journalAt+i].Value = v
 	}
-	ep.tx.Fence = ep.fence
 	return nil
 }
 
-// encodeSlice fills in the values of the state records. It reads committed versions only, so it may run
-// beside the next epoch.
 func (ep *epoch) encodeSlice() {
 	if ep.slice == nil {
 		return

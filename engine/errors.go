@@ -13,6 +13,9 @@ var (
 	// ErrDisagree says that journal, group offsets or sources contradict each other. The text says how
 	// and what to do.
 	ErrDisagree = errors.New("journal and cluster disagree")
+	// ErrDiverged says that an epoch, done again from its journal, gave other leads than its writer had. Either memory
+	// or disk of one of the two is at fault, or what should be a function of its input is none.
+	ErrDiverged = errors.New("leads differ from their writer's")
 	// ErrNotFound is returned for a lead that does not exist.
 	ErrNotFound = errors.New("no such lead")
 	// ErrNotOwned is returned for a lead whose shard is owned by another process, or not live yet.

@@ -1,15 +1,20 @@
 package engine
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
+	"testing"
 
 	"leadstream/state"
 	"leadstream/state/lead"
+
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // With a few leads the tests come past all borders.
-func init() { maxStubs, sweepLeads, redoChunk = 8, 5, 40 }
+func init() { maxStubs, sweepLeads, redoChunk, digestEvery = 8, 5, 40, 2 }
 
 // Regroup applies a journaled sequence of one shard again with other epoch borders, cache sizes and
 // checkpoint times, all drawn from rng, and returns what it puts out, in order, and its leads.
@@ -95,4 +100,20 @@ func checkpointSome(s *shard, epoch uint64, n int) error {
 	}
 	s.stored(sl)
 	return nil
+}
+
+// EncodeJournal1 encodes a record as the first format did.
+func EncodeJournal1(t testing.TB, j *JournalRecord) []byte {
+	var b bytes.Buffer
+	enc := msgpack.NewEncoder(&b)
+	err := enc.EncodeArrayLen(28)
+	for _, f := range []any{j.Version, j.Epoch, j.Writer, j.Slots, j.Logic, j.Wall, j.Cap, j.TickStart, j.TickEnd, j.CutOn, j.CutDue, j.CutLead,
+		j.Parts, j.Ranges, j.Closed, j.Rules, j.OldRules, j.SwitchTick, j.SweptFrom, j.SweptTo, j.SweepDone, j.Base, j.Watermark, j.CaughtUp,
+		j.Read, j.Sent, j.Got, j.Redo} {
+		err = errors.Join(err, enc.Encode(f))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// journalVersion is the format of journal records; a newer one is refused.
-const journalVersion = 1
+// journalVersion is the format of journal records: 2 has digests. Older ones are read, a newer one is refused.
+const journalVersion = 2
 
 // noTime is a watermark, floor or tick that is not there yet: earlier than every time.
 const noTime = int64(math.MinInt64)
@@ -58,6 +58,36 @@ type JournalRecord struct {
 	Sent, Got []int64
 	// Redo is the redo point of the state topic: all that epochs up to it did is in the topic.
 	Redo uint64
+	// Digest is that of the leads as the epoch left them, if Digested: whoever does the epoch again under the same Logic
+	// must come to the same.
+	Digested bool
+	Digest   uint64
+}
+
+// DecodeMsgpack implements msgpack.CustomDecoder. Fields that an older record does not have stay zero.
+func (j *JournalRecord) DecodeMsgpack(d *msgpack.Decoder) error {
+	return decodeFields(d, &j.Version, &j.Epoch, &j.Writer, &j.Slots, &j.Logic, &j.Wall, &j.Cap, &j.TickStart, &j.TickEnd,
+		&j.CutOn, &j.CutDue, &j.CutLead, &j.Parts, &j.Ranges, &j.Closed, &j.Rules, &j.OldRules, &j.SwitchTick, &j.SweptFrom, &j.SweptTo,
+		&j.SweepDone, &j.Base, &j.Watermark, &j.CaughtUp, &j.Read, &j.Sent, &j.Got, &j.Redo, &j.Digested, &j.Digest)
+}
+
+// decodeFields decodes an array into as many fields as it has, and skips what is behind the last that we know.
+func decodeFields(d *msgpack.Decoder, fields ...any) error {
+	n, err := d.DecodeArrayLen()
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		if i >= len(fields) {
+			err = d.Skip()
+		} else {
+			err = d.Decode(fields[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // JournalPart is one input partition: its time and position.
@@ -70,6 +100,11 @@ type JournalPart struct {
 	// Next is the position after the epoch.
 	Next        int64
 	LeaderEpoch int32
+}
+
+// DecodeMsgpack implements msgpack.CustomDecoder.
+func (p *JournalPart) DecodeMsgpack(d *msgpack.Decoder) error {
+	return decodeFields(d, &p.Topic, &p.Partition, &p.WatermarkStart, &p.Watermark, &p.Floor, &p.Next, &p.LeaderEpoch)
 }
 
 // JournalRange is a run of records of one partition, positions From to Next (exclusive), holding Count
@@ -97,7 +132,7 @@ func DecodeJournal(b []byte) (*JournalRecord, error) {
 	if err := dec.Decode(&j); err != nil {
 		return nil, fmt.Errorf("decoding journal record: %w", err)
 	}
-	if j.Version != journalVersion {
+	if j.Version < 1 || j.Version > journalVersion {
 		return nil, fmt.Errorf("journal record has format %d, this program reads %d: use the newer program: %w", j.Version, journalVersion, ErrDisagree)
 	}
 	for _, r := range j.Ranges {

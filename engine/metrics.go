@@ -46,6 +46,7 @@ type metrics struct {
 	shards                                        *prometheus.GaugeVec
 	skewed                                        prometheus.Gauge
 	refused, commands, missed                     prometheus.Counter
+	diverged                                      prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -87,6 +88,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		commands:        counter("commands_total", "Commands said to leads."),
 		missed:          counter("retractions_missed_total", "Commands to retract a message that is not known."),
 		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
+		diverged:        counter("digest_mismatches_total", "Epochs that, done again, gave other leads than their writer had. It must stay 0."),
 		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
 	}
 	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff} {
@@ -107,7 +109,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg != nil {
 		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
-			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed)
+			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed, m.diverged)
 	}
 	return m
 }

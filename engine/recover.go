@@ -102,14 +102,21 @@ func (e *Engine) rebuild(ctx context.Context, s *shard, jtp TopicPartition, jr *
 		case meta.Redo+1 < jr.first && meta.Redo != jr.last.Epoch:
 			e.log.Info("local store is older than the journal reaches back and is discarded", "shard", s.id, "store_redo", meta.Redo, "journal_first", jr.first)
 		default:
+			s.storedTo = meta.Epoch
 			err := e.redoFrom(ctx, s, jtp, jr.last, meta.Redo)
-			if !errors.Is(err, ErrGap) {
+			switch {
+			case errors.Is(err, ErrDiverged):
+				e.m.diverged.Inc()
+				e.log.Error("the local store does not lead to what was journaled: restoring from the state topic", "shard", s.id, "reason", err)
+			case errors.Is(err, ErrGap):
+				e.log.Warn("the local store needs records that are gone: restoring from the state topic", "shard", s.id, "reason", err)
+			default:
 				return s, err
 			}
-			e.log.Warn("the local store needs records that are gone: restoring from the state topic", "shard", s.id, "reason", err)
 			s = e.newShard(s.id)
 		}
 	}
+	s.storedTo = jr.last.Epoch
 	if err := e.loadState(ctx, s.id, jr.last); err != nil {
 		return nil, err
 	}

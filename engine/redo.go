@@ -67,6 +67,9 @@ func (s *shard) redoEpoch(j *JournalRecord, read func(JournalRange) ([]Record, e
 	}
 	s.st.read, s.st.sent, s.st.got = j.Read, slices.Clone(j.Sent), slices.Clone(j.Got)
 	ep, end := s.ep, s.st
+	if err := s.checkDigest(j, ep); err != nil {
+		return err
+	}
 	s.ep = nil
 	s.publish(ep, end)
 	return nil

@@ -44,6 +44,8 @@ type shard struct {
 
 	sweep *sweep // the walk of a rule switch, nil when there is none
 	redo  *redo  // set during recovery
+	// storedTo is the latest epoch of which the store may have had leads when recovery began.
+	storedTo uint64
 	// cleanAt is the last epoch after which nothing was left to write.
 	cleanAt uint64
 }
