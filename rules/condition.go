@@ -56,6 +56,15 @@ func (x *scope) test(c *cond) (bool, int64) {
 	return v == triTrue, until
 }
 
+// holds is test for who does not ask until when: where a curve crosses a constant is then not searched.
+func (x *scope) holds(c *cond) bool {
+	outer := x.nowOnly
+	x.nowOnly = true
+	on, _ := x.test(c)
+	x.nowOnly = outer
+	return on
+}
+
 type constNode struct{ v tri }
 
 func (n constNode) eval(*scope) (tri, int64) { return n.v, never }

@@ -8,12 +8,16 @@ import (
 
 // crossOne is crossing for one half-life. sumAt is then monotone in time bit for bit.
 func (s *expSum) crossOne(c float64, op cmpOp, at int64) (holds bool, until int64) {
+	holds = op.holds(s.at(at), c)
+	if op != opEQ && op != opNE && op.holds(s.k, c) == holds {
+		return holds, lead.Never // it ends at k, on the same side
+	}
 	end := max(s.end(), addSpan(at, 1))
 	x := &s.t[0]
 	// Beside a constant k the sum reaches k itself when what is left is below half an ulp.
 	rest := max(math.Abs(c-s.k), math.Abs(s.k)*0x1p-54, math.SmallestNonzeroFloat64)
-	guess := clampInside(x.At, float64(x.H)*(math.Log2(math.Abs(x.V))-math.Log2(rest)), at, end)
-	return op.holds(s.at(at), c), flipOfMonotone(op, c, at, end, guess, s.at)
+	guess := clampInside(x.At, float64(x.H)*math.Log2(math.Abs(x.V)/rest), at, end)
+	return holds, flipOfMonotone(op, c, at, end, guess, s.at)
 }
 
 // flipOfMonotone returns the first t in (lo, hi] at which `f(t) op c` is not what it is at lo, lead.Never if

@@ -31,6 +31,7 @@ type Evaluator struct {
 	// Until when the conditions that were looked at hold, those that read the event left out.
 	transitionsHold, handoffsHold int64
 	trigger                       string     // what an output names as its cause
+	own                           uint64     // Own of the contributions of the present message
 	old                           *Evaluator // of the rule set before a switch
 	out                           []lead.Output
 	// marked[c] == stamp says that the event may have changed condition c, touched[s] score s; lookAtAll that any may have been;
@@ -79,7 +80,10 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	if !e.signalsOn {
 		e.counts.TooLate++
 	}
-	e.trigger = string(ev.MessageID)
+	e.trigger, e.own = string(ev.MessageID), 0
+	if len(ev.RoutingID) > 0 && string(ev.RoutingID) != l.ID {
+		e.own = lead.HashID(ev.RoutingID) // it came for an id that was merged into this lead
+	}
 	e.skipped = false
 	if begins {
 		e.enterStage()
@@ -121,6 +125,10 @@ func (e *Evaluator) seen(l *lead.Lead, ev *lead.Event, t int64) {
 	if len(ev.UserID) > 0 && (l.UserID == "" || t >= l.LastSeen) && l.UserID != string(ev.UserID) {
 		l.UserID = string(ev.UserID)
 	}
+	if len(ev.UserID) > 0 {
+		l.Known = true
+		l.User = l.User || string(ev.UserID) == l.ID
+	}
 	e.updateZone(t >= l.LastSeen)
 	l.Events++
 	l.FirstSeen, l.LastSeen = min(l.FirstSeen, t), max(l.LastSeen, t)
@@ -151,7 +159,7 @@ func (e *Evaluator) matchSignals(ev *lead.Event, t int64) {
 	e.lookAtMail()
 	for _, slot := range e.set.dispatch.candidates(ev) {
 		if rest := e.set.signals[slot].match.rest; rest != nil {
-			if ok, _ := e.test(rest); !ok {
+			if !e.holds(rest) {
 				continue
 			}
 		}

@@ -13,8 +13,12 @@ func (e *Evaluator) runHandoffs(m mode) bool {
 			e.skipped = true
 			continue
 		}
-		on, until := e.test(h.when)
-		if !h.when.ofEvent() || !e.live() {
+		on := false
+		if h.when.ofEvent() && e.live() {
+			on = e.holds(h.when) // settle asks until when
+		} else {
+			var until int64
+			on, until = e.test(h.when)
 			e.handoffsHold = min(e.handoffsHold, until)
 		}
 		if on == edge.On {

@@ -29,6 +29,8 @@ type scope struct {
 	counts   *Counts
 	zones    zones
 	quiet    bool // errors are not counted
+	// nowOnly says that nobody asks until when something holds.
+	nowOnly bool
 }
 
 // stateMemo is the value of a state score at one instant.

@@ -58,11 +58,14 @@ func (x *scope) stateSum(slot int) *stateMemo {
 		*m = stateMemo{gen: x.gen, at: x.at, value: kept.Value, until: never}
 		return m
 	}
+	outer := x.nowOnly
+	x.nowOnly = false // the answer is kept for those who ask until when
 	sum, until := 0.0, never
 	for _, i := range x.set.scores[slot].lines {
 		v, u := x.stateLine(&x.set.lines[i])
 		sum, until = finite(sum+v), min(until, u)
 	}
+	x.nowOnly = outer
 	*m = stateMemo{gen: x.gen, at: x.at, value: sum, until: until}
 	if x.set.scores[slot].kept && !x.quiet {
 		kept.Value, kept.At = sum, sumKnown
@@ -127,6 +130,9 @@ func (x *scope) compareScore(slot int, op cmpOp, c float64) (bool, int64) {
 		return sumCrossing(w, s.span, c, op, x.at)
 	}
 	v := &x.l.Scores[slot]
+	if x.nowOnly {
+		return op.holds(s.stored(v, x.at), c), never
+	}
 	if s.decay == decayStepped {
 		return stepCrossing(v.Value, v.At, v.Gain, s.span, s.keep, c, op, x.at)
 	}

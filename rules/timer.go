@@ -26,7 +26,7 @@ func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Outp
 func (e *Evaluator) fireAt(d, at int64) (released bool) {
 	l := e.l
 	e.enter(l, at, nil)
-	e.trigger = timerCrossing
+	e.trigger, e.own = timerCrossing, 0
 	e.lookAtAll, e.skipped = true, false // time may have changed any of them
 	e.knowsBefore = false
 	visible := false
@@ -75,7 +75,7 @@ func (e *Evaluator) noteBefore(d, at int64) {
 	}
 	e.scope.before(at, func() {
 		for _, i := range e.set.from[e.l.Stage] {
-			on, _ := e.test(e.set.transitions[i].when)
+			on := e.holds(e.set.transitions[i].when)
 			e.before[i] = truth(on)
 		}
 	})

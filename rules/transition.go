@@ -36,8 +36,12 @@ func (e *Evaluator) runStage(m mode, entered bool) bool {
 			e.transitionsHold = min(e.transitionsHold, ripe)
 			continue // what its condition does before that changes nothing
 		}
-		on, until := e.test(tr.when)
-		if !tr.when.ofEvent() || !e.live() {
+		on := false
+		if tr.when.ofEvent() && e.live() {
+			on = e.holds(tr.when) // settle asks until when
+		} else {
+			var until int64
+			on, until = e.test(tr.when)
 			e.transitionsHold = min(e.transitionsHold, until)
 		}
 		ready = ready || on && !tr.when.ofEvent()
@@ -64,7 +68,7 @@ func (e *Evaluator) wasTrue(i int) bool {
 		return e.before[i] == triTrue
 	}
 	was := false
-	e.scope.before(e.at-1, func() { was, _ = e.test(e.set.transitions[i].when) })
+	e.scope.before(e.at-1, func() { was = e.holds(e.set.transitions[i].when) })
 	return was
 }
 
