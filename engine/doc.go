@@ -7,7 +7,7 @@
 // readers see it.
 //
 //	engine.go    New, Run, and every goroutine: poller, committer, storer, follower
-//	loop.go      the loop that owns shards and epochs: changes of ownership, stopping in order
+//	loop.go      the loop that owns shards and epochs: changes of ownership, stopping in order;  next.go: what it waits for
 //	commit.go    when an epoch ends, what follows from its outcome
 //	shard.go     the state machine: order, ticks, timers;  apply.go: one record
 //	epoch.go     what one transaction holds;  journal.go, message.go: the formats

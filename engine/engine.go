@@ -50,6 +50,8 @@ type Engine struct {
 	cuts      chan cutRequest
 	failed    chan error
 
+	beforeStore func() // tests: a slow store
+
 	loop loop
 }
 
@@ -91,6 +93,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	if err := e.readRules(ctx); err != nil {
+		if ctx.Err() != nil { // told to stop before it began
+			return e.leave(work)
+		}
 		return err
 	}
 	e.started = true
@@ -328,6 +333,9 @@ func (e *Engine) commitLoop(ctx context.Context) {
 func (e *Engine) storeLoop() {
 	defer close(e.stored)
 	for ep := range e.store {
+		if e.beforeStore != nil {
+			e.beforeStore()
+		}
 		sl := ep.slice
 		first := ep.journalAt - len(sl.entries)
 		if err := e.writeSlice(sl, ep.tx.Records[first:ep.journalAt]); err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,12 +51,18 @@ handoffs:
 
 const base = int64(1_780_000_000_000) // 2026-05-28
 
+var parsed sync.Map // source -> *rules.Set: thousands of tests run the same few
+
 func mustRules(t testing.TB, src string) *rules.Set {
 	t.Helper()
+	if set, ok := parsed.Load(src); ok {
+		return set.(*rules.Set)
+	}
 	set, err := rules.Parse(rules.File{Name: "test.yaml", Src: []byte(src)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	parsed.Store(src, set)
 	return set
 }
 

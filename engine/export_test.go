@@ -16,6 +16,9 @@ import (
 // With a few leads the tests come past all borders.
 func init() { maxStubs, sweepLeads, redoChunk, digestEvery = 8, 5, 40, 2 }
 
+// SlowStore has f called before each write of a slice to the store. It must be called before Run.
+func SlowStore(e *Engine, f func()) { e.beforeStore = f }
+
 // Regroup applies a journaled sequence of one shard again with other epoch borders, cache sizes and
 // checkpoint times, all drawn from rng, and returns what it puts out, in order, and its leads.
 func Regroup(e *Engine, id int32, journal []*JournalRecord, read func(TopicPartition, int64, int64) []Record, rng *rand.Rand) (out []OutRecord, leads map[string]*lead.Lead, epochs int, err error) {

@@ -67,27 +67,9 @@ func (e *Engine) runLoop(ctx, work context.Context) error {
 		if e.backlogged() {
 			in = nil
 		}
-		var err error
-		select {
-		case <-ctx.Done():
+		more, err := e.next(ctx, in, tick.C)
+		if !more {
 			return e.stop()
-		case err = <-e.failed:
-		case ch, ok := <-e.cfg.Group.Changes():
-			if !ok {
-				return fmt.Errorf("the group ended: another process may use this instance name: %w", ErrFenced)
-			}
-			err = e.change(ch)
-		case r := <-e.restored:
-			err = e.install(r)
-		case f := <-in:
-			e.distribute(f)
-		case d := <-e.decided:
-			err = e.decide(d)
-		case ep := <-e.stored:
-			e.wasStored(ep)
-		case f := <-e.followed:
-			e.heard(f)
-		case <-tick.C:
 		}
 		if err == nil {
 			err = e.work()
@@ -320,10 +302,15 @@ func (e *Engine) checkpointAll(s *shard) (done bool, err error) {
 
 // toStore hands a committed slice to the storer, whose answers it takes meanwhile.
 func (e *Engine) toStore(ep *epoch) {
+	e.loop.inStore++
+	select {
+	case e.store <- ep:
+		return
+	default:
+	}
 	for {
 		select {
 		case e.store <- ep:
-			e.loop.inStore++
 			return
 		case done := <-e.stored:
 			e.wasStored(done)

@@ -79,8 +79,16 @@ func (e *Engine) readRules(ctx context.Context) error {
 	return e.putInForce(a)
 }
 
-// takeRules keeps a rule set from the topic.
+// takeRules keeps a rule set from the topic, unless it has it: every process writes its own there once more.
 func (e *Engine) takeRules(r *Record) {
+	e.mu.RLock()
+	for _, x := range e.ruleSets {
+		if x.Version() == string(r.Key) {
+			e.mu.RUnlock()
+			return
+		}
+	}
+	e.mu.RUnlock()
 	x, err := rules.ParseSource(r.Value)
 	if err != nil {
 		// Another version of this program wrote it; it matters only if it is asked for.

@@ -13,6 +13,8 @@ type group struct {
 	log        *Log
 	members    []*member
 	generation int32
+	waiting    int  // members that were not done with what they lost
+	again      bool // membership changed meanwhile
 }
 
 type member struct {
@@ -34,8 +36,13 @@ func (g *group) join(name string) *member {
 }
 
 // rebalance assigns shards anew. Callers hold the log's lock. What a member loses is gained by another
-// only once it is done with it.
+// only once it is done with it; what happens meanwhile is the next rebalance's.
 func (g *group) rebalance() {
+	if g.waiting > 0 {
+		g.again = true
+		return
+	}
+	g.again = false
 	g.generation++
 	n := len(g.members)
 	if n == 0 {
@@ -59,7 +66,6 @@ func (g *group) rebalance() {
 		least := slices.MinFunc(g.members, func(a, b *member) int { return len(want[a]) - len(want[b]) })
 		want[least] = append(want[least], s)
 	}
-	waiting := 0
 	var gains []func()
 	release := func() {
 		for _, f := range gains {
@@ -84,21 +90,23 @@ func (g *group) rebalance() {
 			gains = append(gains, func() { m.changes <- engine.Change{Gained: gained, Done: func() {}} })
 		}
 		if len(lost) > 0 {
-			waiting++
+			g.waiting++
 			done := sync.OnceFunc(func() {
 				g.log.mu.Lock()
-				waiting--
-				last := waiting == 0
-				g.log.mu.Unlock()
-				if last {
-					release()
+				defer g.log.mu.Unlock()
+				if g.waiting--; g.waiting > 0 {
+					return
+				}
+				release()
+				if g.again {
+					g.rebalance()
 				}
 			})
 			m.handing = append(m.handing, done)
 			m.changes <- engine.Change{Lost: lost, Done: done}
 		}
 	}
-	if waiting == 0 {
+	if g.waiting == 0 {
 		release()
 	}
 }

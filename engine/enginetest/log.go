@@ -3,8 +3,11 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"sync"
 
@@ -23,6 +26,7 @@ type Log struct {
 	offsets map[engine.TopicPartition]int64
 	wake    chan struct{} // closed and replaced when something is appended
 	group   group
+	txns    []*txn // open ones, of Sim clients
 }
 
 type partition struct {
@@ -197,10 +201,14 @@ func (c *Client) Poll(ctx context.Context, maxRecords int) ([]engine.Fetch, erro
 	}
 }
 
+func compareParts(a, b engine.TopicPartition) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+}
+
 func (c *Client) poll(maxRecords int) ([]engine.Fetch, error) {
 	var out []engine.Fetch
-	for tp, from := range c.pos {
-		limit := maxRecords
+	for _, tp := range slices.SortedFunc(maps.Keys(c.pos), compareParts) {
+		from, limit := c.pos[tp], maxRecords
 		if c.BatchLimit > 0 {
 			limit = min(limit, c.BatchLimit)
 		}
@@ -251,6 +259,12 @@ func (c *Client) Commit(_ context.Context, t *engine.Transaction) error {
 	if !l.group.valid(t.Fence) {
 		return engine.ErrFenced
 	}
+	l.write(t)
+	return ferr
+}
+
+// write makes a transaction's records and offsets what committed readers see. Callers hold the lock.
+func (l *Log) write(t *engine.Transaction) {
 	touched := map[engine.TopicPartition]bool{}
 	for i := range t.Records {
 		r := &t.Records[i]
@@ -265,7 +279,6 @@ func (c *Client) Commit(_ context.Context, t *engine.Transaction) error {
 		l.offsets[o.TopicPartition] = o.Offset
 	}
 	l.signal()
-	return ferr
 }
 
 // Committed implements engine.History.
