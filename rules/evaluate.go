@@ -243,6 +243,7 @@ const (
 
 // evaluate runs transitions, then hand-offs, and reports whether it changed anything.
 func (e *Evaluator) evaluate(m mode) bool {
+	e.lookAtAll = e.lookAtAll || e.l.Ready
 	moved := e.runTransitions(m)
 	return e.runHandoffs(m) || moved
 }

@@ -12,9 +12,13 @@ func (g *drawer) formula(depth int, events bool) (string, formula) {
 		return g.atom(events)
 	}
 	a, fa := g.formula(depth-1, events)
+	first := g.term
 	b, fb := g.formula(depth-1, events)
+	second := g.term
+	g.term = ""
 	switch g.r.IntN(5) {
 	case 0, 1:
+		g.note("and", first, second)
 		return "(" + a + " && " + b + ")", func(m *model, t int64, ev *modelEvent) tri {
 			x, y := fa(m, t, ev), fb(m, t, ev)
 			switch {
@@ -26,6 +30,7 @@ func (g *drawer) formula(depth int, events bool) (string, formula) {
 			return triTrue
 		}
 	case 2, 3:
+		g.note("or", first, second)
 		return "(" + a + " || " + b + ")", func(m *model, t int64, ev *modelEvent) tri {
 			x, y := fa(m, t, ev), fb(m, t, ev)
 			switch {
@@ -37,6 +42,8 @@ func (g *drawer) formula(depth int, events bool) (string, formula) {
 			return triFalse
 		}
 	}
+	g.note("not", first)
+	g.term = first
 	return "!(" + a + ")", func(m *model, t int64, ev *modelEvent) tri {
 		switch fa(m, t, ev) {
 		case triTrue:
@@ -58,6 +65,10 @@ var operators3 = []struct {
 }
 
 func (g *drawer) atom(events bool) (string, formula) {
+	g.term = ""
+	if g.wide && g.r.IntN(6) == 0 {
+		return g.wideAtom(events)
+	}
 	op := operators3[g.r.IntN(len(operators3))]
 	signal := g.pick("e0", "e1", "e2")
 	ms := g.r.Int64N(120)
@@ -65,23 +76,28 @@ func (g *drawer) atom(events bool) (string, formula) {
 	case n < 3:
 		return g.scoreAtom(events, op.text, op.holds)
 	case n == 3:
+		g.term = "count"
 		return g.countAtom(signal, op.text, op.holds, ms+1)
 	case n == 4:
+		g.term = "since"
 		return fmt.Sprintf("since(\"%s\") %s duration(\"%dms\")", signal, op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
 			if len(m.occurred[signal]) == 0 {
 				return truth(op.holds(1, 0))
 			}
 			return truth(op.holds(float64(t-m.last(signal)), float64(ms)))
 		}
-	case n == 5 && events:
+	case n == 5 && (events || g.wide):
+		g.term = "in_stage"
 		return fmt.Sprintf("in_stage() %s duration(\"%dms\")", op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
 			return truth(op.holds(float64(t-m.since), float64(ms)))
 		}
 	case n == 6 && events:
+		g.term = "signal"
 		return fmt.Sprintf("signal(\"%s\")", signal), func(_ *model, _ int64, ev *modelEvent) tri {
 			return truth(ev != nil && ev.released[signal])
 		}
 	case n == 7 && events:
+		g.term = "event"
 		text := "event.name == \"%s\""
 		if g.r.IntN(2) == 0 { // through CEL
 			text = "event.name + \"\" == \"%s\""
@@ -89,10 +105,11 @@ func (g *drawer) atom(events bool) (string, formula) {
 		return fmt.Sprintf(text, signal), func(_ *model, _ int64, ev *modelEvent) tri {
 			return truth(ev != nil && ev.name == signal)
 		}
-	case n == 8 && events:
+	case n == 8 && (events || g.wide):
 		st := g.pick("s0", "s1", "s2")
 		return fmt.Sprintf("stage == \"%s\"", st), func(m *model, _ int64, _ *modelEvent) tri { return truth(m.stage == st) }
 	case n == 9 && events:
+		g.term = "grade"
 		grade := g.pick("A", "B", "C")
 		text := "grade.f == \"%s\""
 		if g.r.IntN(2) == 0 { // through CEL
@@ -110,6 +127,7 @@ func (g *drawer) atom(events bool) (string, formula) {
 	case n < 6:
 		return g.pastAtom(n, signal, op.text, op.holds, ms)
 	case n == 6:
+		g.term = "until"
 		return fmt.Sprintf("until(\"z\") %s duration(\"%dms\")", op.text, ms), func(m *model, t int64, _ *modelEvent) tri {
 			z, ok := m.traits["z"]
 			if !ok || z < 0 {
@@ -118,6 +136,7 @@ func (g *drawer) atom(events bool) (string, formula) {
 			return truth(op.holds(float64(int64(z)-t), float64(ms)))
 		}
 	case n == 7:
+		g.term = "tags"
 		k := float64(g.r.IntN(8)) / 2
 		return fmt.Sprintf("tags[\"hot\"] %s %g", op.text, k), func(m *model, t int64, _ *modelEvent) tri {
 			return truth(op.holds(decayHalfLife(m.tag.value, m.tag.at, t, m.tag.halfLife), k))
@@ -158,13 +177,15 @@ func (g *drawer) countAtom(signal, op string, holds func(a, b float64) bool, ms 
 func (g *drawer) scoreAtom(events bool, op string, holds func(a, b float64) bool) (string, formula) {
 	k := float64(g.r.IntN(20)-4) + 0.5*float64(g.r.IntN(2))
 	name := g.pick("a", "b", "n")
-	if events && g.r.IntN(3) == 0 {
+	if events && (g.r.IntN(3) == 0 || g.wide && g.r.IntN(2) == 0) {
 		name = g.pick("f", "d")
 	}
 	straight := g.m.scores["a"] == nil || g.m.scores["b"] == nil || g.m.scores["a"].decay != decayNone || g.m.scores["b"].decay != decayNone
-	if g.r.IntN(4) > 0 || straight || name == "f" || name == "d" {
+	if g.r.IntN(4) > 0 && !(g.wide && g.r.IntN(2) == 0) || straight || name == "f" || name == "d" {
+		g.term = "score " + g.kindOf(name)
 		return fmt.Sprintf("score.%s %s %g", name, op, k), func(m *model, t int64, _ *modelEvent) tri { return truth(holds(m.score(name, t), k)) }
 	}
+	g.term = "score sum"
 	return fmt.Sprintf("score.a - score.b %s %g", op, k), func(m *model, t int64, _ *modelEvent) tri {
 		a, b := m.scores["a"], m.scores["b"]
 		v := sumAt([]expTerm{{a.value, a.at, a.halfLife}, {-b.value, b.at, b.halfLife}}, t)
@@ -177,6 +198,7 @@ func (g *drawer) pastAtom(n int, signal, op string, holds func(a, b float64) boo
 	ms++
 	other := g.pick("e0", "e1", "e2")
 	k := float64(g.r.IntN(8))
+	g.term = []string{"sum", "distinct", "then", "without", "last", "first"}[n]
 	switch n {
 	case 0:
 		return fmt.Sprintf("sum(\"%s\", \"v\", \"%dms\") %s %g", signal, ms, op, k), func(m *model, t int64, _ *modelEvent) tri {

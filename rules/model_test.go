@@ -3,6 +3,7 @@ package rules
 import (
 	"math"
 	"slices"
+	"time"
 )
 
 // This file is a brute-force model of a lead: it keeps all that ever happened, looks at every single ms,
@@ -75,12 +76,14 @@ type modelTransition struct {
 	from    []string
 	to      string
 	when    formula
+	term    string // what when consists of, "" if of several
 	minStay int64
 }
 
 type modelHandoff struct {
 	name     string
 	when     formula
+	term     string
 	cooldown int64
 	on       bool
 	until    int64
@@ -120,6 +123,8 @@ type model struct {
 	tag         modelScore       // the weight of the tag "hot", which e0 gives
 	held        []pending
 	checkedUpTo int64 // timers at or before it have been looked at
+	zone        *time.Location
+	byTime      map[string]int // what fired because time passed, by the term it consists of
 }
 
 // apply is "Applying an event".
@@ -318,6 +323,9 @@ func (m *model) evaluate(t int64, ev *modelEvent, before []bool) bool {
 				continue
 			}
 			m.out = append(m.out, modelOutput{t, "stage", m.stage, tr.to})
+			if before != nil && ev == nil && !entered && !stays {
+				m.byTime[tr.term]++
+			}
 			fired[i], entered, again, changed = true, true, true, true
 			m.stage, m.since = tr.to, t
 			m.enter(t)
@@ -335,6 +343,9 @@ func (m *model) evaluate(t int64, ev *modelEvent, before []bool) bool {
 				h.fired, h.until = true, t+h.cooldown
 			}
 			m.out = append(m.out, modelOutput{t, h.name, "", m.stage})
+			if before != nil && ev == nil && !entered {
+				m.byTime[h.term]++
+			}
 		}
 	}
 	return changed

@@ -59,10 +59,12 @@ func (m *model) unclamped(name string, t int64) float64 {
 		return sum
 	case decayStepped:
 		v := s.value
-		for k := s.gain + s.span; k <= t; k += s.span {
-			if k > s.at {
-				v *= s.keep
-			}
+		if v == 0 {
+			return 0
+		}
+		passed := max(0, (s.at-s.gain)/s.span) // steps that the value has behind it
+		for k := s.gain + (passed+1)*s.span; k <= t; k += s.span {
+			v *= s.keep
 		}
 		return v
 	}
@@ -78,6 +80,14 @@ func (m *model) grade(t int64) string {
 		return "B"
 	}
 	return "C"
+}
+
+// cell is the matrix of the grades of f and a.
+func (m *model) cell(t int64) string {
+	if m.score("a", t) >= 6 {
+		return m.grade(t) + "H"
+	}
+	return m.grade(t) + "L"
 }
 
 // contribute makes one contribution of time s at clock t and reports whether the score moved.

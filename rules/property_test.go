@@ -5,33 +5,79 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"leadstream/state/lead"
 )
 
-var cases = flag.Int("cases", 500, "how many random rule sets TestAgainstModel draws")
+var (
+	cases = flag.Int("cases", 10_000, "how many histories TestAgainstModel draws; under -short a tenth")
+	seed0 = flag.Uint64("seed", 0, "the first rule set that TestAgainstModel draws")
+)
+
+// histories is how many histories each rule set is tried with: loading it takes longer than they do.
+const histories = 4
 
 // TestAgainstModel draws rule sets, events and ticks, and compares what the engine says, ms by ms, with
-// the model.
+// the model. make fuzz draws a million histories, of rule sets that were not drawn before.
 func TestAgainstModel(t *testing.T) {
-	for seed := range *cases {
-		if !checkSeed(t, uint64(seed)) {
-			t.Fatalf("seed %d: go test ./rules -run 'TestAgainstModel' -cases %d", seed, seed+1)
-		}
+	n := *cases
+	if testing.Short() {
+		n /= 10
 	}
+	parts := max(1, min(runtime.GOMAXPROCS(0), n/1000))
+	runs := make([]modelRun, parts)
+	t.Run("parts", func(t *testing.T) {
+		for part := range parts {
+			t.Run(strconv.Itoa(part), func(t *testing.T) {
+				t.Parallel()
+				runs[part].timed = make(map[string]int)
+				for i := part; i < n/histories; i += parts {
+					if seed := *seed0 + uint64(i); !checkRules(t, seed, &runs[part]) {
+						t.Fatalf("go test ./rules -run TestAgainstModel -cases %d -seed %d", histories, seed)
+					}
+				}
+			})
+		}
+	})
+	checkTimed(t, n, runs)
 }
 
-func checkSeed(t *testing.T, seed uint64) bool {
-	g := newDrawer(seed)
-	text := g.rules()
+// modelRun is what a part of the histories have in common.
+type modelRun struct {
+	timed map[string]int // what time alone made fire, by the term that it consists of
+	zones zones
+}
+
+// checkRules tries the rule set of a seed with some histories.
+func checkRules(t *testing.T, seed uint64, run *modelRun) bool {
+	draw := func() (*drawer, string) {
+		g := newDrawer(seed)
+		g.wide, g.m.byTime, g.zones = true, run.timed, &run.zones
+		return g, g.rules()
+	}
+	_, text := draw()
 	set, err := Parse(File{Name: "rules", Src: []byte(text)})
 	if err != nil {
 		t.Fatalf("seed %d:\n%s\n%v", seed, text, err)
 	}
-	eval, l := set.NewEvaluator(), set.NewLead("ann", 1)
+	eval := set.NewEvaluator()
+	for i := range uint64(histories) {
+		g, _ := draw() // the model keeps what happened in its rules
+		g.r = rand.New(rand.NewPCG(seed, 1000+i))
+		if !checkHistory(t, g, eval, seed, text) {
+			return false
+		}
+	}
+	return true
+}
+
+func checkHistory(t *testing.T, g *drawer, eval *Evaluator, seed uint64, text string) bool {
+	l := eval.set.NewLead("ann", 1)
 	var log strings.Builder
 	var got []modelOutput
 	take := func(out []lead.Output) {
@@ -43,13 +89,22 @@ func checkSeed(t *testing.T, seed uint64) bool {
 			got = append(got, x)
 		}
 	}
-	now, tick := int64(100), int64(math.MinInt64)
+	now, tick := g.base+100, int64(math.MinInt64)
 	for step := range 12 {
 		if step > 0 && g.r.IntN(3) == 0 {
+			promised := int64(math.MinInt64)
+			if g.r.IntN(4) == 0 {
+				promised = eval.View(l, now).NextChange
+			}
 			now += g.r.Int64N(150)
 			tick = now
 			fmt.Fprintf(&log, "fire to %d\n", now)
+			clock, done := l.Clock, eval.Counts().Timers
 			take(eval.Fire(l, now, nil))
+			if moved := eval.Counts().Timers > done; moved && l.Clock < promised || !moved && promised <= now && promised > clock {
+				t.Errorf("seed %d: the next change was to be at %d, and the clock went from %d to %d", seed, promised, clock, l.Clock)
+				return false
+			}
 			g.m.fire(now)
 			if l.Due <= now {
 				t.Errorf("seed %d: due %d after fire to %d", seed, l.Due, now)
@@ -75,7 +130,7 @@ func checkSeed(t *testing.T, seed uint64) bool {
 		if g.m.scores["a"].full() || g.m.scores["b"].full() {
 			return true // beyond 64 entries windows may be late to forget; the model is not
 		}
-		if !slices.Equal(got, g.m.out) || !g.sameState(t, set, eval, l, now) {
+		if !slices.Equal(got, g.m.out) || !g.sameState(t, eval, l, now) {
 			t.Errorf("seed %d:\n%s\n%s\n got %v, clock %d\nwant %v, clock %d", seed, text, log.String(), got, l.Clock, g.m.out, g.m.clock)
 			return false
 		}
@@ -83,13 +138,13 @@ func checkSeed(t *testing.T, seed uint64) bool {
 	return true
 }
 
-// sameState compares clock, scores and ledgers, and the next change that a view promises.
-func (g *drawer) sameState(t *testing.T, set *Set, eval *Evaluator, l *lead.Lead, now int64) bool {
-	if l.Clock != g.m.clock || set.stages[l.Stage].name != g.m.stage || l.StageSince != g.m.since {
+// sameState compares clock, stage, scores and ledgers.
+func (g *drawer) sameState(t *testing.T, eval *Evaluator, l *lead.Lead, now int64) bool {
+	if l.Clock != g.m.clock || eval.set.stages[l.Stage].name != g.m.stage || l.StageSince != g.m.since {
 		return false
 	}
 	at := max(now, l.Clock)
-	v := eval.View(l, at)
+	v := eval.viewNow(l, at)
 	for _, s := range v.Scores {
 		// What is added up in another order, or set to a number while it falls, differs in the last bits.
 		exact := g.m.scores[s.Name].decay == decayNone || g.m.scores[s.Name].decay == stateScore
@@ -108,6 +163,15 @@ type drawer struct {
 	m *model
 	// ids are those of earlier events, for duplicates.
 	ids []*modelEvent
+	// wide draws from the whole language. What is recorded in files was drawn without it.
+	wide  bool
+	zones *zones
+	// base is 100 ms before the first event, near where the local hour changes.
+	base int64
+	// term names the term that the last formula consists of, "" if of several; terms counts terms by what
+	// they stand under.
+	term  string
+	terms map[string]int
 }
 
 func (g *drawer) pick(list ...string) string { return list[g.r.IntN(len(list))] }
@@ -151,6 +215,9 @@ func (g *drawer) message(ev *modelEvent, hash uint64) *lead.Event {
 
 func (g *drawer) rules() string {
 	var b strings.Builder
+	if g.wide {
+		g.localTime(&b)
+	}
 	b.WriteString("max_late: 50ms\nsignals:\n")
 	for _, s := range []string{"e0", "e1", "e2"} {
 		hold := ""
@@ -167,6 +234,9 @@ func (g *drawer) rules() string {
 	for _, name := range g.m.scoreNames {
 		g.score(&b, name)
 	}
+	if g.wide {
+		b.WriteString("matrix: {seg: [f, a]}\n")
+	}
 	b.WriteString("stages: [s0, s1, s2]\ntransitions:\n")
 	for range 1 + g.r.IntN(6) {
 		tr := &modelTransition{}
@@ -178,8 +248,8 @@ func (g *drawer) rules() string {
 			fromText = "any"
 			tr.from = []string{fmt.Sprintf("s%d", (to+1)%3), fmt.Sprintf("s%d", (to+2)%3)}
 		}
-		text, f := g.formula(3, true)
-		tr.when = f
+		text, f := g.whole(3, true)
+		tr.when, tr.term = f, g.term
 		extra := ""
 		if g.r.IntN(3) == 0 {
 			tr.minStay = 1 + g.r.Int64N(80)
@@ -191,8 +261,8 @@ func (g *drawer) rules() string {
 	b.WriteString("handoffs:\n")
 	for i := range 1 + g.r.IntN(3) {
 		h := &modelHandoff{name: fmt.Sprintf("h%d", i)}
-		text, f := g.formula(3, true)
-		h.when = f
+		text, f := g.whole(3, true)
+		h.when, h.term = f, g.term
 		extra := ""
 		if g.r.IntN(2) == 0 {
 			h.cooldown = 1 + g.r.Int64N(100)
@@ -238,6 +308,9 @@ func (g *drawer) score(b *strings.Builder, name string) {
 	if name == "f" {
 		g.m.grades = map[string]float64{"A": 12, "B": 3}
 		b.WriteString("    grades: {A: 12, B: 3, C: -100}\n")
+	}
+	if name == "a" && g.wide {
+		b.WriteString("    grades: {H: 6, L: 0}\n")
 	}
 }
 
@@ -296,7 +369,7 @@ func (g *drawer) line(b *strings.Builder, s *modelScore, l *modelLine, i int) {
 			b.WriteString("tiers: [")
 		}
 		for n := range tiers {
-			text, f := g.formula(2, false)
+			text, f := g.whole(2, false)
 			tier := modelTier{f, float64(g.r.IntN(25) - 8)}
 			l.tiers = append(l.tiers, tier)
 			switch {

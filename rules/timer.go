@@ -59,7 +59,9 @@ func (e *Evaluator) fireAt(d, at int64) (released bool) {
 		e.counts.Timers++
 	} else {
 		// The clock stays behind, and what was true at the clock may have become false since.
-		l.Ready = l.Ready || ready
+		// What was released lies in windows by its own time: at the clock it may make true what was not. So all is
+		// looked at by the next event.
+		l.Ready = l.Ready || ready || released
 		e.counts.Idle++
 	}
 	e.knowsBefore = false

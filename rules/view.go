@@ -52,16 +52,24 @@ const maxIdle = 1000
 
 // View shows a lead at an instant not before its clock. The lead is not changed.
 func (e *Evaluator) View(l *lead.Lead, at int64) View {
+	v := e.viewNow(l, at)
+	e.quiet = true
+	v.NextChange = e.nextChange(l)
+	e.quiet = false
+	return v
+}
+
+// viewNow is View without a look ahead, which costs more than all the rest.
+func (e *Evaluator) viewNow(l *lead.Lead, at int64) View {
 	at = max(at, l.Clock)
 	e.quiet = true
 	e.enter(l, at, nil)
 	v := View{
 		At: at, UserID: l.UserID, FirstSeen: l.FirstSeen, LastSeen: l.LastSeen, Events: l.Events,
-		Stage: e.set.stages[l.Stage].name, StageSince: l.StageSince,
+		Stage: e.set.stages[l.Stage].name, StageSince: l.StageSince, NextChange: never,
 		Scores: e.namedScores(), Matrices: e.namedCells(), Tags: e.namedTags(), Ledger: e.contributions(),
 	}
 	e.explainRest(&v)
-	v.NextChange = e.nextChange(l)
 	e.quiet = false
 	return v
 }
