@@ -114,7 +114,7 @@ func (a *activation) lead(f string) (any, bool) {
 	case "events":
 		return types.Int(l.Events), true
 	case "ids":
-		return types.Int(1), true
+		return types.Int(idCount(l)), true
 	}
 	return nil, false
 }

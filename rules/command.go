@@ -17,6 +17,10 @@ const (
 	Retract
 	// Move puts a lead into a stage, out of a terminal one too.
 	Move
+	// Link makes the lead of an id part of that of With, whoever they are; Unlink makes an id that was linked to another
+	// a lead of its own again. They are said to ids, by Receive and Unlink, and refused by Command.
+	Link
+	Unlink
 )
 
 // Command is what an operator or a program says to a lead. It is applied like an event, at its own time:
@@ -34,6 +38,8 @@ type Command struct {
 	Message uint64
 	// Stage and Reason are for Move.
 	Stage, Reason string
+	// With is the id to Link to.
+	With string
 }
 
 // Verdicts of Command beside Applied and Duplicate.
@@ -70,7 +76,7 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 	l.Clock = max(l.Clock, t)
 	e.remember(l, hash)
 	e.enter(l, l.Clock, nil)
-	e.trigger = c.ID
+	e.trigger, e.own = c.ID, 0
 	e.skipped = false
 	e.touchEverything()
 	if begins {
@@ -169,6 +175,21 @@ func (e *Evaluator) retract(message uint64) bool {
 
 // takeBack removes what is left of a contribution from its score, and its place in its line's limit.
 func (e *Evaluator) takeBack(c *lead.Contribution) {
+	e.takePoints(c)
+	if c.Line == lead.NoSlot || e.set.lines[c.Line].limit == nil {
+		return
+	}
+	for i := range e.l.Lines {
+		if x := &e.l.Lines[i]; x.Slot == c.Line && e.set.lines[c.Line].limit.releases(x, c.Time) {
+			e.set.lines[c.Line].limit.release(x, c.Time, c.Points)
+			return
+		}
+	}
+}
+
+// takePoints removes what is left of a contribution from a score that is one value. Of others the entries in their
+// windows are removed.
+func (e *Evaluator) takePoints(c *lead.Contribution) {
 	sc, v := &e.set.scores[c.Score], &e.l.Scores[c.Score]
 	if sc.stores() {
 		left := sc.left(v, c, e.at)
@@ -179,15 +200,6 @@ func (e *Evaluator) takeBack(c *lead.Contribution) {
 		}
 		v.Steps += sc.stepsIn(v, e.at)
 		v.Value, v.At = after, e.at
-	}
-	if c.Line == lead.NoSlot || e.set.lines[c.Line].limit == nil {
-		return
-	}
-	for i := range e.l.Lines {
-		if x := &e.l.Lines[i]; x.Slot == c.Line && e.set.lines[c.Line].limit.releases(x, c.Time) {
-			e.set.lines[c.Line].limit.release(x, c.Time, c.Points)
-			return
-		}
 	}
 }
 

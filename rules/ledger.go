@@ -119,6 +119,7 @@ func (s *score) left(v *lead.Score, c *lead.Contribution, at int64) float64 {
 // enterLedger adds a contribution; the oldest of a full ledger goes into its score's remainder.
 func (e *Evaluator) enterLedger(c lead.Contribution) {
 	l := e.l
+	c.Own = e.own
 	if len(l.Ledger) >= maxLedger {
 		e.toRemainder(&l.Ledger[0])
 		copy(l.Ledger, l.Ledger[1:])

@@ -12,6 +12,10 @@ import (
 // have the same name go on, new ones start empty, others go. Then the lead is evaluated: transitions
 // fire, edge bits are set without firing.
 func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output) []lead.Output {
+	if l.Forward != "" || !begun(l) {
+		e.reshape(l)
+		return out
+	}
 	if e.old == nil || e.old.set != old {
 		e.old = old.NewEvaluator()
 	}
@@ -23,7 +27,7 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	gone := m.run()
 	e.begin(l, out)
 	e.enter(l, at, nil)
-	e.trigger = byRules
+	e.trigger, e.own = byRules, 0
 	e.skipped = false
 	e.touchEverything()
 	moved := false

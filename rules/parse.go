@@ -21,7 +21,7 @@ func Parse(files ...File) (*Set, error) { return parse(files, zoneVersion) }
 func parse(files []File, zones string) (*Set, error) {
 	ld := &loader{
 		collector: collector{order: make(map[string]int)},
-		set: &Set{dedupe: defaultDedupe, maxLate: defaultMaxLate, maxFuture: defaultMaxFuture, machines: machines{
+		set: &Set{dedupe: defaultDedupe, identity: identityRules{maxIDs: defaultMaxIDs}, maxLate: defaultMaxLate, maxFuture: defaultMaxFuture, machines: machines{
 			delivered: -1, mail: mustField("event.properties.email_id"), link: mustField("event.properties.link"),
 		}},
 		signalAt: make(map[string]int), scoreAt: make(map[string]int), stageAt: make(map[string]int),
@@ -110,7 +110,8 @@ func (ld *loader) load(tops []ynode) {
 			field{key: "max_late", read: ld.once("max_late", func(v ynode) { ld.setDuration(v, "max_late", 0, &ld.set.maxLate) })},
 			field{key: "max_future", read: ld.once("max_future", func(v ynode) { ld.setDuration(v, "max_future", 0, &ld.set.maxFuture) })},
 			field{key: "merge_rank", read: ld.once("merge_rank", ld.readMergeRank)},
-			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"), ld.unsupported("identity", "identity"),
+			field{key: "identity", read: ld.once("identity", ld.readIdentity)},
+			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"),
 			ld.unsupported("consent", "consent"), ld.unsupported("caps", "caps"),
 			ld.unsupported("retention", "retention"),
 			field{key: includeKey, read: ld.readInclude},

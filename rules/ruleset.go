@@ -29,6 +29,7 @@ type Set struct {
 	tags      tagRules
 	retracts  []retractRule
 	machines  machines
+	identity  identityRules
 	// holds says that something is held back, at most for longestHold ms.
 	holds       bool
 	longestHold int64
@@ -196,6 +197,11 @@ type Counts struct {
 	// Machines counts held signals and points that were dropped as a machine's; HeldFull those for which there
 	// was no room.
 	Machines, HeldFull int64
+	// Linked counts nodes that became pointers, Merged leads that were merged into others, Claimed identifiers that
+	// leads named.
+	Linked, Merged, Claimed int64
+	// Refused counts links that were refused, by the Why of a lead.Refusal.
+	Refused [NumWhys]int64
 	// Missed counts retractions by events of which nothing was known.
 	Missed int64
 	// LongTraits counts trait values that were too long and kept as null.

@@ -7,6 +7,7 @@ type Kind uint8
 const (
 	StageChanged Kind = iota + 1
 	HandOff
+	LeadMerged
 )
 
 // String returns the name used in the record's "type" field.
@@ -16,6 +17,8 @@ func (k Kind) String() string {
 		return "stage.changed"
 	case HandOff:
 		return "handoff"
+	case LeadMerged:
+		return "lead.merged"
 	}
 	return ""
 }
@@ -35,7 +38,8 @@ type Output struct {
 	// RuleSet is the version of the rule set that decided it.
 	RuleSet string
 
-	// From, To, Reason, EnteredAt and InStage (ms) are set for stage changes; To is the present stage for hand-offs.
+	// From, To, Reason, EnteredAt and InStage (ms) are set for stage changes; To is the present stage for hand-offs. Of a
+	// merge From is the id that was merged, To the lead that it was merged into, Reason what linked them.
 	From, To, Reason string
 	EnteredAt        int64
 	InStage          int64

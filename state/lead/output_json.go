@@ -29,6 +29,10 @@ func AppendJSON(dst []byte, o *Output) []byte {
 		dst = appendOptional(dst, "reason", o.Reason)
 		dst = appendInt(dst, "entered_at", o.EnteredAt)
 		dst = appendInt(dst, "in_stage_ms", o.InStage)
+	case LeadMerged:
+		dst = appendText(dst, "from", o.From)
+		dst = appendText(dst, "into", o.To)
+		dst = appendOptional(dst, "reason", o.Reason)
 	case HandOff:
 		dst = appendText(dst, "name", o.Name)
 		dst = appendOptional(dst, "team", o.Team)
