@@ -245,10 +245,13 @@ func (ld *loader) compileNumber(t text, rule int) *number {
 // number evaluates points. ok is false, and counted, where there is an error or no finite number; v is 0 then.
 // until is when it may change with time alone.
 func (x *scope) number(n *number) (v float64, until int64, ok bool) {
-	until = never
-	switch {
-	case n.isConst:
+	if n.isConst {
 		return n.value, never, true
+	}
+	until = never
+	lacking := x.lacking
+	x.lacking = false
+	switch {
 	case n.member != nil:
 		if m, there := n.member.value(x); there {
 			v, ok = m.Float()
@@ -264,8 +267,11 @@ func (x *scope) number(n *number) (v float64, until int64, ok bool) {
 		}
 	}
 	if !ok {
-		x.failed(n.rule)
 		v = 0
+		if !x.lacking {
+			x.failed(n.rule)
+		}
 	}
+	x.lacking = lacking
 	return v, until, ok
 }

@@ -39,7 +39,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		}
 		return a.term(&a.terms[i]), true
 	case name == "traits":
-		return &traitsVal{mapVal{keys: x.traitKeys, get: func(k string) lead.Value { return traitValue(x.l, k) }}}, true
+		return &traitsVal{mapVal{keys: x.traitKeys, get: x.trait}}, true
 	case name == "stage":
 		return types.String(x.set.stages[x.l.Stage].name), true
 	case len(name) > 6 && name[:6] == "event.":

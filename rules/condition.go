@@ -47,12 +47,16 @@ type deps struct {
 	timed bool
 }
 
-// test evaluates a condition. An error makes it false and is counted.
+// test evaluates a condition. An error makes it false and is counted, but for that of a trait that the lead does
+// not have: most leads lack most traits, and a count of them would hide the mistakes.
 func (x *scope) test(c *cond) (bool, int64) {
+	lacking := x.lacking
+	x.lacking = false
 	v, until := c.node.eval(x)
-	if v == triError {
+	if v == triError && !x.lacking {
 		x.failed(c.rule)
 	}
+	x.lacking = lacking
 	return v == triTrue, until
 }
 

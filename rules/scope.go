@@ -29,6 +29,8 @@ type scope struct {
 	counts   *Counts
 	zones    zones
 	quiet    bool // errors are not counted
+	// lacking says that the present expression asked for a trait that the lead does not have.
+	lacking bool
 	// nowOnly says that nobody asks until when something holds.
 	nowOnly bool
 }

@@ -151,7 +151,7 @@ type dateNode struct {
 }
 
 func (n *dateNode) eval(x *scope) (tri, int64) {
-	date, ok := readDate(traitValue(x.l, n.trait))
+	date, ok := readDate(x.trait(n.trait))
 	if !ok {
 		return triError, never
 	}

@@ -93,7 +93,7 @@ func (p *path) member(x *scope, n int) (v lead.Value, ok bool) {
 	i := 1
 	switch p.root {
 	case rootTraits:
-		v = traitValue(x.l, p.keys[0])
+		v = x.trait(p.keys[0])
 	case rootProperties:
 		v = x.ev.Properties.Get(p.keys[0])
 	case rootContext:

@@ -15,6 +15,15 @@ func traitValue(l *lead.Lead, name string) lead.Value {
 	return lead.Value{}
 }
 
+// trait is traitValue for expressions: it notes that they lack something.
+func (x *scope) trait(name string) lead.Value {
+	v := traitValue(x.l, name)
+	if v.Kind == lead.Absent {
+		x.lacking = true
+	}
+	return v
+}
+
 func findTrait(l *lead.Lead, name string) (int, bool) {
 	return slices.BinarySearchFunc(l.Traits, name, func(t lead.Trait, name string) int { return strings.Compare(t.Name, name) })
 }
