@@ -206,3 +206,36 @@ func TestFacts(t *testing.T) {
 		}
 	}
 }
+
+// TestTrueOnceTheEventIsGone is about a line that is true whenever a later one is, but becomes so by the event's going away:
+// it is not tried then, and at the later one's time it was true already. So the later one fires, and nobody must
+// be warned of it. With an event or a signal that has to be there it is otherwise.
+func TestTrueOnceTheEventIsGone(t *testing.T) {
+	for _, c := range []struct {
+		first, later string
+		warned       bool
+	}{
+		{`!signal("s")`, `!signal("s") && in_stage() >= duration("1h")`, false},
+		{`event.name != "s"`, `event.name != "s" && event.path == "/x"`, true},
+		{`!(event.name == "s")`, `!(event.name == "s") && in_stage() >= duration("1h")`, false},
+		{`!has(event.properties.x)`, `!has(event.properties.x) && since("s") >= duration("1h")`, false},
+		{`signal("s")`, `signal("s") && in_stage() >= duration("1h")`, true},
+		{`event.name == "s"`, `event.name == "s" && in_stage() >= duration("1h")`, true},
+	} {
+		text := fmt.Sprintf("signals: {s: {match: 'event.name == \"s\"'}}\nstages: [x, y, z]\ntransitions:\n"+
+			"  - {from: x, to: y, when: '%s'}\n  - {from: x, to: z, when: '%s'}\n", c.first, c.later)
+		set, err := Parse(File{Name: "rules", Src: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warned := len(claimsOf(set).transitions) > 0; warned != c.warned {
+			t.Errorf("%s, %s: warned %v\n%s", c.first, c.later, warned, warnings(set))
+		}
+		e, l := set.NewEvaluator(), set.NewLead("ann", 1)
+		out, _ := e.Apply(l, &lead.Event{Type: lead.Track, Name: "s", Time: 1000, Properties: lead.Object(`{"x": 1}`)}, nil)
+		out = e.Fire(l, 2*hour, out)
+		if got := say(nil, out); !c.warned && !slices.Equal(got, []string{"3601000 stage.changed x z "}) {
+			t.Errorf("%s, %s: %q", c.first, c.later, got)
+		}
+	}
+}

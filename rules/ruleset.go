@@ -154,7 +154,7 @@ func (s *Set) Version() string { return s.version }
 // Warnings returns what is allowed but probably a mistake, by place in the files.
 func (s *Set) Warnings() []Problem { return s.warnings }
 
-// MaxFuture returns by how many ms an event's own time may be after its record's.
+// MaxFuture returns by how many ms an event's own time may be after its record's; 0 is not at all.
 func (s *Set) MaxFuture() int64 { return s.maxFuture }
 
 // Rules names what Counts.Errors counts, in its order.

@@ -177,7 +177,8 @@ func engineSources(configured []sourceConfig, set *rules.Set) ([]engine.SourceCo
 	var sources []engine.SourceConfig
 	for _, c := range configured {
 		f := c.formats()
-		f.MaxFuture = time.Duration(set.MaxFuture()) * time.Millisecond
+		// A rule set has its default already: a 0 of its own is meant.
+		f.MaxFuture = max(time.Duration(set.MaxFuture())*time.Millisecond, formats.NoFuture)
 		newDecoder, err := formats.New(f)
 		if err != nil {
 			return nil, fmt.Errorf("%w: source %q: %w", errConfig, c.Name, err)

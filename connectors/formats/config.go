@@ -12,7 +12,7 @@ import (
 // Config says how a source's records are read. The zero Config reads Segment messages in JSON.
 type Config struct {
 	// MaxFuture is how far an event's time may lie after its record's timestamp before that timestamp
-	// counts in its place. 0 means DefaultMaxFuture; negative is a fault.
+	// counts in its place, in whole ms. 0 means DefaultMaxFuture, NoFuture that it may not at all; negative is a fault.
 	MaxFuture time.Duration
 	// MaxBytes is the largest record value that is read. 0 means DefaultMaxBytes.
 	MaxBytes int
@@ -32,6 +32,7 @@ type Config struct {
 // Defaults of Config, and the bound on ids.
 const (
 	DefaultMaxFuture = 5 * time.Minute
+	NoFuture         = time.Nanosecond // less than the ms that times are counted in
 	DefaultMaxBytes  = 1 << 20
 	DefaultMaxNames  = 4096
 	// MaxIDBytes bounds ids: they are keys in every store and topic.
