@@ -21,7 +21,7 @@ FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint vet fmt fuzz bench bench-quick bench-micro golden generate tree-clean ci clean
+.PHONY: help build demo test race lint vet fmt fuzz mutants bench bench-quick bench-micro golden generate tree-clean ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ fuzz: ## the rules against their model, CASES times (default a million, an hour)
 	    echo "$$p $$f"; go test -tags $(TAGS) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
 	  done; \
 	done
+
+mutants: ## break the engine in every way of bench/mutants/mutants.txt; a test must notice each (RUN narrows down)
+	go run ./bench/mutants -run '$(RUN)'
 
 bench: broker-tools ## measure end to end against a real broker, beside Kafka Streams; writes bench/results
 	go run ./bench/e2e -form full $(BENCHFLAGS)

@@ -32,6 +32,8 @@ type Sim struct {
 	dead    bool
 	until   int // operations until it dies, if over 0
 	stalled time.Time
+	hung    []*txn // given up while open: the id is taken over before it is used again
+	lent    map[engine.TopicPartition][]loan
 	faults  map[string]int
 
 	// Trace, when set, hears of every operation. It may be called from several goroutines.
@@ -74,7 +76,7 @@ func (l *Log) Sim(instance string, seed uint64, odds Odds) *Sim {
 			done()
 		}
 	}
-	return &Sim{Client: l.Client(instance), seed: seed, odds: odds, drawn: map[simKey]uint64{}, faults: map[string]int{}}
+	return &Sim{Client: l.Client(instance), seed: seed, odds: odds, drawn: map[simKey]uint64{}, lent: map[engine.TopicPartition][]loan{}, faults: map[string]int{}}
 }
 
 // Calm ends all faults but death; operations go on to take their time.
@@ -220,6 +222,7 @@ func (c *Sim) Poll(ctx context.Context, maxRecords int) ([]engine.Fetch, error) 
 			c.log.mu.Unlock()
 			if err != nil || len(fetches) > 0 {
 				for i := range fetches {
+					c.lend(&fetches[i])
 					c.trace("poll %s/%d %d to %d", fetches[i].Topic, fetches[i].Partition, fetches[i].From, fetches[i].Next)
 				}
 				return fetches, err
@@ -252,6 +255,7 @@ func (c *Sim) Commit(_ context.Context, t *engine.Transaction) error {
 	if err := c.take(rng); err != nil {
 		return err
 	}
+	c.heal()
 	if c.rough("aborted", rng, c.odds.Abort) {
 		return engine.ErrAborted
 	}
@@ -262,15 +266,20 @@ func (c *Sim) Commit(_ context.Context, t *engine.Transaction) error {
 	unknown, hang := c.rough("unknown outcome", rng, c.odds.Unknown), c.rough("hanging transaction", rng, c.odds.Hang)
 	c.trace("commit %s", contents(t))
 	died := c.take(rng)
-	lands := rng.IntN(2) == 0
-	later := time.Duration(rng.Int64N(2_000_000_000))
+	lands, later := rng.IntN(2) == 0, transactionTimeout
+	if soon := time.Duration(rng.Int64N(2_000_000_000)); lands {
+		later = soon
+	}
 	switch {
 	case hang || died != nil:
-		// Its end was sent, or was not; nobody hears of it. What is not ended is aborted after its time.
+		// Its end was sent, or was not and its time-out ends it; nobody hears of it.
 		time.AfterFunc(later, func() { c.trace("late end, %t: %t", lands, c.log.decide(x, lands)) })
 		if died != nil {
 			return died
 		}
+		c.mu.Lock()
+		c.hung = append(c.hung, x)
+		c.mu.Unlock()
 		return errors.New("no answer to the end of the transaction")
 	case unknown:
 		c.trace("unheard end, %t: %t", lands, c.log.decide(x, lands))
@@ -280,7 +289,25 @@ func (c *Sim) Commit(_ context.Context, t *engine.Transaction) error {
 	if !c.log.decide(x, true) {
 		return engine.ErrFenced
 	}
-	return c.take(rng) // so that it is heard of later than it happens; the dead hear nothing
+	err = c.take(rng) // so that it is heard of later than it happens; the dead hear nothing
+	if err == nil {
+		c.reclaim(t.Offsets)
+	}
+	return err
+}
+
+// transactionTimeout is after which the cluster aborts what nobody has ended.
+const transactionTimeout = 10 * time.Second
+
+// heal ends what this process gave up while it was open: taking its id over does.
+func (c *Sim) heal() {
+	c.mu.Lock()
+	hung := c.hung
+	c.hung = nil
+	c.mu.Unlock()
+	for _, x := range hung {
+		c.log.decide(x, false)
+	}
 }
 
 // contents says how many records of which topics a transaction holds.
@@ -303,7 +330,10 @@ func (c *Sim) FenceWriter(ctx context.Context, instance string, _ int) error {
 	if err := c.do(ctx, "fence", engine.TopicPartition{}); err != nil {
 		return err
 	}
-	if instance != c.instance && !c.log.isMember(instance) {
+	switch {
+	case instance == c.instance:
+		c.heal()
+	case !c.log.isMember(instance):
 		c.log.abortOpen(instance)
 	}
 	return nil

@@ -101,3 +101,27 @@ func (l *Log) begin(tp engine.TopicPartition) int64 {
 	defer l.mu.Unlock()
 	return l.part(tp).start
 }
+
+// Undecided counts the open transactions.
+func (l *Log) Undecided() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.txns)
+}
+
+// SetOffset sets the group's offset of a partition, as an operator's tool does.
+func (l *Log) SetOffset(tp engine.TopicPartition, at int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.offsets[tp] = at
+}
+
+// Truncate forgets the records from an offset on, as if they had never been.
+func (l *Log) Truncate(tp engine.TopicPartition, from int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.part(tp)
+	p.recs = slices.DeleteFunc(slices.Clone(p.recs), func(r engine.Record) bool { return r.Offset >= from })
+	p.end = from
+	p.start = min(p.start, from)
+}

@@ -1,0 +1,163 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"leadstream/engine"
+	"leadstream/engine/enginetest"
+)
+
+// TestDeadWriterIsNotWaitedFor lets processes die with a transaction open that nobody ends. Whoever gets their shards
+// ends it: its time-out, ten seconds, is not waited for.
+func TestDeadWriterIsNotWaitedFor(t *testing.T) {
+	open := 0
+	for seed := uint64(1); seed <= 12; seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSim(t, seed)
+			s.odds, s.sets, s.model, s.closed = enginetest.Odds{}, s.sets[:1], nil, true
+			t.Cleanup(s.bury)
+			s.begin()
+			s.events(30)
+			time.Sleep(time.Duration(200+s.rng.IntN(100)) * time.Millisecond)
+			m := s.pick()
+			s.events(30)
+			m.sim.Die(3 + s.rng.IntN(8))
+			time.Sleep(200 * time.Millisecond)
+			m.sim.Die(0)
+			m.sim.Expire(0)
+			m.cancel()
+			if err := <-m.done; err != nil {
+				s.say("a killed process said: %v", err)
+			}
+			s.closeDown(m)
+			if s.log.Undecided() > 0 {
+				open++
+			}
+			s.begin()
+			m = s.pick()
+			time.Sleep(time.Second)
+			if st := m.engine.Status(); !st.Ready() {
+				t.Fatalf("seed %d: not ready a second after the start: %+v", seed, st)
+			}
+			s.stop(m)
+			s.closeDown(m)
+		})
+	}
+	if open == 0 {
+		t.Fatal("no process died with a transaction open: the test tests nothing")
+	}
+}
+
+// ends runs one process on a rig until it ends by itself, and returns what it said.
+func (r *rig) ends(dir string) error {
+	r.t.Helper()
+	p := r.start("a", dir, nil)
+	defer p.store.Close()
+	select {
+	case err := <-p.done:
+		return err
+	case <-time.After(30 * time.Second):
+		r.t.Fatalf("it goes on: %+v", p.engine.Status())
+		return nil
+	}
+}
+
+// filled is a rig on which one process has applied some events and stopped in order, leaving its store in dir.
+func filled(t *testing.T) (r *rig, dir string) {
+	r, dir = newRig(t, 2), t.TempDir()
+	r.produce(1, 40, 300)
+	p := r.start("a", dir, nil)
+	r.settle(p)
+	p.stop(t)
+	return r, dir
+}
+
+// says fails the test unless an error is of a kind and names what a person needs to know.
+func says(t *testing.T, err, kind error, words ...string) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Fatalf("it said %v, want %v", err, kind)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("it said %q, which does not name %q", err, w)
+		}
+	}
+}
+
+// TestOffsetsWereReset: someone has set the group's offsets back. Going on would count events twice.
+func TestOffsetsWereReset(t *testing.T) {
+	r, dir := filled(t)
+	r.log.SetOffset(engine.TopicPartition{Topic: "web", Partition: 1}, 3)
+	says(t, r.ends(dir), engine.ErrDisagree, "web/1", "is 3", "set them back")
+}
+
+// TestJournalWasDeleted: the group has offsets, but there is no journal to say what was done up to them.
+func TestJournalWasDeleted(t *testing.T) {
+	r, dir := filled(t)
+	for s := range r.shards {
+		r.log.Truncate(engine.TopicPartition{Topic: engine.TopicName("app", engine.TopicJournal), Partition: s}, 0)
+	}
+	says(t, r.ends(dir), engine.ErrDisagree, "journal topic was deleted")
+}
+
+// TestStoreAheadOfTheJournal: the journal ends before what the local store holds, as after a topic was restored from a
+// copy. The store is discarded, not believed.
+func TestStoreAheadOfTheJournal(t *testing.T) {
+	r, dir := filled(t)
+	other := newRig(t, 2)
+	other.produce(2, 40, 60)
+	other.settleAndStop(t.TempDir())
+	p := other.start("a", dir, nil) // the first one's store
+	other.settle(p)
+	p.stop(t)
+	other.check()
+	_ = r
+}
+
+func (r *rig) settleAndStop(dir string) {
+	p := r.start("a", dir, nil)
+	r.settle(p)
+	p.stop(r.t)
+}
+
+// TestSourceIsGone: retention has taken records that redo needs, and nothing else has what came of them.
+func TestSourceIsGone(t *testing.T) {
+	r := newRig(t, 1)
+	r.tune = func(c *engine.Config) { c.CheckpointInterval = time.Hour }
+	r.produce(1, 40, 300)
+	p := r.start("a", t.TempDir(), nil)
+	r.settle(p)
+	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false }) // it checkpoints nothing
+	p.client.Kick()
+	p.stop(t)
+	tp := engine.TopicPartition{Topic: "web", Partition: 2}
+	if err := r.log.Reader().Cut(t.Context(), tp, 10); err != nil {
+		t.Fatal(err)
+	}
+	says(t, r.ends(t.TempDir()), engine.ErrGap, "web/2", fmt.Sprint(10))
+}
+
+// TestSourceWasChanged: another topic has taken the source's name, as after it was deleted and made anew.
+func TestSourceWasChanged(t *testing.T) {
+	r := newRig(t, 1)
+	r.tune = func(c *engine.Config) { c.CheckpointInterval = time.Hour }
+	r.produce(1, 40, 300)
+	p := r.start("a", t.TempDir(), nil)
+	r.settle(p)
+	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
+	p.client.Kick()
+	p.stop(t)
+	tp := engine.TopicPartition{Topic: "web", Partition: 2}
+	recs := r.log.Records(tp)
+	r.log.Truncate(tp, 0)
+	for i := range recs {
+		r.log.Append(tp.Topic, tp.Partition, recs[i].Key, append([]byte(" "), recs[i].Value...), recs[i].Timestamp)
+	}
+	says(t, r.ends(t.TempDir()), engine.ErrDisagree, "web/2", "the topic was changed")
+}
