@@ -65,9 +65,11 @@ mutants: ## break the engine in every way of bench/mutants/mutants.txt; a test m
 
 bench: broker-tools ## measure end to end against a real broker, beside Kafka Streams; writes bench/results
 	go run ./bench/e2e -form full $(BENCHFLAGS)
+	go test ./bench/micro -run '^$$' -bench '^BenchmarkLines$$' -benchmem -benchtime $(BENCHTIME)
 
 bench-quick: broker-tools ## the same in a minute or two, printed only
 	go run ./bench/e2e -form quick $(BENCHFLAGS)
+	go test ./bench/micro -run '^$$' -bench '^BenchmarkLines$$' -benchmem -benchtime $(BENCHTIME)
 
 bench-micro: ## time and allocations of single steps: decode, apply, encode, a whole shard
 	go test -run '^$$' -bench '$(RUN)' -benchmem -benchtime $(BENCHTIME) -timeout 60m $(PKG)
