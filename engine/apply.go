@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,36 +25,44 @@ func (s *shard) applyRecord(p *part, r *Record) error {
 	// A partition's time is bounded by the records' own timestamps: an event from the future must not
 	// make timers fire early.
 	p.watermark = max(p.watermark, min(s.event.Time, r.Timestamp, s.st.wall))
-	if to := ShardOf(s.event.RoutingID, s.cfg.Shards); to != s.id {
-		return s.forward(to, p, r)
+	if id := s.event.RoutingID; id[0] == 0 && rules.IsIdentifier(string(id)) {
+		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "bad_id", Detail: "an id may not begin with a zero byte"})
 	}
-	return s.applyEvent()
+	if to := ShardOf(s.event.RoutingID, s.cfg.Shards); to != s.id {
+		return s.forward(string(s.event.RoutingID), nil, p.TopicPartition, r)
+	}
+	return s.applyEvent(s.event.RoutingID, nil, p.TopicPartition, r)
 }
 
-// forward sends the event in s.event to the shard of its routing id.
-func (s *shard) forward(to int32, p *part, r *Record) error {
-	s.ep.forwarded++
-	if s.st.sent == nil {
-		s.st.sent = make([]int64, s.cfg.Shards)
-	}
+// forward sends the event in s.event, which was read as r of a source's partition, to an id: its own, or the one that
+// a route through pointers has come to.
+func (s *shard) forward(id string, route *rules.Route, tp TopicPartition, r *Record) error {
+	to := ShardOf([]byte(id), s.cfg.Shards)
 	m := Message{
-		From: s.id, Seq: s.st.sent[to] + 1,
-		Kind: MessageEvent, Source: p.source.Name, Time: s.event.Time, Topic: p.Topic, Partition: p.Partition,
+		From: -1, Kind: MessageEvent, Source: s.event.Source, Time: s.event.Time, Topic: tp.Topic, Partition: tp.Partition,
 		Offset: r.Offset, Timestamp: r.Timestamp, Value: r.Value, Headers: r.Headers,
+	}
+	if route != nil {
+		m.To, m.Route = id, *route
+	}
+	if to != s.id { // what stays on the shard makes nobody wait
+		if s.st.sent == nil {
+			s.st.sent = make([]int64, s.cfg.Shards)
+		}
+		m.From, m.Seq = s.id, s.st.sent[to]+1
 	}
 	v, err := m.encode()
 	if err != nil {
 		return err
 	}
-	if len(v)+len(s.event.RoutingID) > s.cfg.MaxRecordBytes {
-		s.ep.forwarded--
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "too_large", Detail: "with its headers it does not fit the inbox"})
+	if len(v)+len(id) > s.cfg.MaxRecordBytes {
+		return s.deadLetter(tp, r, &DeadLetter{Reason: "too_large", Detail: "with its headers it does not fit the inbox"})
 	}
-	s.st.sent[to]++
-	if s.redo != nil {
-		return nil
+	s.ep.forwarded++
+	if to != s.id {
+		s.st.sent[to]++
 	}
-	s.ep.records = append(s.ep.records, OutRecord{Topic: TopicInbox, Partition: to, Key: slices.Clone(s.event.RoutingID), Value: v})
+	s.toInbox(id, v)
 	return nil
 }
 
@@ -70,6 +79,8 @@ func (s *shard) applyMessage(p *part, r *Record) error {
 		return nil
 	case MessageCommand:
 		return s.applyCommand(p, r, m)
+	case MessageLetter:
+		return s.applyLetter(p, r, m.Letter)
 	default:
 		return s.applyForwarded(p, r, m)
 	}
@@ -81,23 +92,34 @@ func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
 	refuse := func(reason, detail string) error {
 		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: reason, Detail: detail})
 	}
-	if to := ShardOf([]byte(m.Lead), s.cfg.Shards); to != s.id {
+	id := cmp.Or(m.To, m.Lead)
+	if to := ShardOf([]byte(id), s.cfg.Shards); to != s.id {
 		return refuse("misrouted", "the lead belongs to shard "+strconv.Itoa(int(to)))
 	}
-	e, err := s.load([]byte(m.Lead))
+	c := *m.Command
+	if c.Time == 0 {
+		c.Time = min(r.Timestamp, s.st.wall)
+	}
+	if c.Kind == rules.Link || c.Kind == rules.Unlink {
+		return s.applyLink(p, r, id, &c)
+	}
+	e, err := s.load([]byte(id))
 	if err != nil {
 		return err
 	}
 	if e == nil || e.spec == nil {
 		return refuse("no_lead", "there is no such lead")
 	}
+	if on, err := s.follow(e, &m.Route); on != nil || err != nil {
+		m.Command = &c
+		return s.forwardCommand(p, r, m, on, err)
+	}
 	l, err := s.touch(e)
 	if err != nil || l == nil {
 		return err
 	}
-	c := *m.Command
-	if c.Time == 0 {
-		c.Time = min(r.Timestamp, s.st.wall)
+	if !rules.Begun(l) {
+		return refuse("no_lead", "there is no such lead")
 	}
 	var v rules.Verdict
 	s.outs, v = s.ev.Command(l, &c, s.outs[:0])
@@ -130,23 +152,33 @@ func (s *shard) applyForwarded(p *part, r *Record, m *Message) error {
 	if err := dec.Decode(&orig, m.Timestamp, &s.event); err != nil {
 		return s.deadLetter(TopicPartition{Topic: m.Topic, Partition: m.Partition}, &orig, err)
 	}
-	if to := ShardOf(s.event.RoutingID, s.cfg.Shards); to != s.id {
+	id, route := s.event.RoutingID, (*rules.Route)(nil)
+	if m.To != "" {
+		id, route = []byte(m.To), &m.Route
+	}
+	if to := ShardOf(id, s.cfg.Shards); to != s.id {
 		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "misrouted", Detail: "the event belongs to shard " + strconv.Itoa(int(to))})
 	}
 	s.event.Source, s.event.History = m.Source, s.sources[m.Topic].History
 	s.event.Time = m.Time // as the shard that read it resolved it
 	s.ep.stats.received++
-	return s.applyEvent()
+	return s.applyEvent(id, route, TopicPartition{m.Topic, m.Partition}, &orig)
 }
 
-// applyEvent applies s.event to its lead.
-func (s *shard) applyEvent() error {
-	e, err := s.load(s.event.RoutingID)
+// applyEvent applies s.event, which was read as r of a source's partition, to an id: to its lead, or it goes on to
+// the id that this one points to. route is nil before the first pointer.
+func (s *shard) applyEvent(id []byte, route *rules.Route, tp TopicPartition, r *Record) error {
+	e, err := s.load(id)
 	if err != nil {
 		return err
 	}
 	if e == nil {
-		e = s.create(string(s.event.RoutingID))
+		e = s.create(string(id))
+	}
+	if route != nil || e.spec != nil && e.spec.Forward != "" {
+		if done, err := s.followEvent(e, route, tp, r); done || err != nil {
+			return err
+		}
 	}
 	l, err := s.touch(e)
 	if err != nil || l == nil {
@@ -156,6 +188,8 @@ func (s *shard) applyEvent() error {
 	s.outs, v = s.ev.Apply(l, &s.event, s.outs[:0])
 	if v == rules.Duplicate {
 		s.ep.stats.duplicates++
+	} else if err := s.send(s.ev.Links(l, &s.event, s.letters[:0])); err != nil {
+		return err
 	}
 	s.emit()
 	s.timers.arm(e, l.Due)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"leadstream/rules"
 )
 
 // work applies what there is and commits what is ready. It is called after everything that happens.
@@ -384,6 +386,11 @@ func (e *Engine) countRules(s *shard) {
 		if n > 0 {
 			e.m.edgesDropped.WithLabelValues(set.Handoffs()[i]).Add(float64(n))
 		}
+	}
+	e.m.linked.Add(float64(c.Linked))
+	e.m.claimed.Add(float64(c.Claimed))
+	for why := uint8(1); why < rules.NumWhys; why++ {
+		e.m.linksRefused.WithLabelValues(rules.WhyName(why)).Add(float64(c.Refused[why]))
 	}
 	c.Reset()
 }

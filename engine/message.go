@@ -17,6 +17,7 @@ const (
 	MessageEvent       MessageKind = iota + 1 // an event that was read on another shard
 	MessageCloseSource                        // a history source is complete: it may count as caught up
 	MessageCommand                            // what an operator says to a lead
+	MessageLetter                             // what one id says to another of who is who
 )
 
 // Message is what one entity, or an operator, says to another through an inbox.
@@ -40,6 +41,11 @@ type Message struct {
 	// Lead and Command are for MessageCommand; Time is 0 when the inbox record's is meant.
 	Lead    string
 	Command *rules.Command
+	// To is the id that an event or a command goes to after it has followed the pointers of Route, "" before.
+	To    string
+	Route rules.Route
+	// Letter is for MessageLetter.
+	Letter *rules.Letter
 }
 
 func (m *Message) encode() ([]byte, error) {
@@ -56,7 +62,8 @@ func DecodeMessage(b []byte) (*Message, error) {
 	if err := msgpack.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
 		return nil, &DeadLetter{Reason: "bad_message", Detail: "not an inbox message"}
 	}
-	if m.Kind < MessageEvent || m.Kind > MessageCommand || m.Kind == MessageCommand && (m.Lead == "" || m.Command == nil) {
+	if m.Kind < MessageEvent || m.Kind > MessageLetter || m.Kind == MessageCommand && (m.Lead == "" || m.Command == nil) ||
+		m.Kind == MessageLetter && (m.Letter == nil || m.Letter.To == "") {
 		return nil, &DeadLetter{Reason: "bad_message", Detail: fmt.Sprintf("unknown kind %d", m.Kind)}
 	}
 	return &m, nil

@@ -3,24 +3,28 @@ package engine
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"leadstream/rules"
 	"leadstream/state/lead"
 )
 
 // epochStats counts what one shard did in one epoch; it reaches the metrics when the epoch is committed.
 type epochStats struct {
 	events, received, duplicates, migrated int
-	commands, missed                       int
+	commands, missed, letters              int
 	hits, misses                           int
-	transitions, handoffs                  int
+	transitions, handoffs, merged          int
 	deadletters                            map[string]int
 }
 
 func (s *epochStats) count(k lead.Kind) {
-	if k == lead.HandOff {
+	switch k {
+	case lead.HandOff:
 		s.handoffs++
-		return
+	case lead.LeadMerged:
+		s.merged++
+	default:
+		s.transitions++
 	}
-	s.transitions++
 }
 
 func (s *epochStats) dead(reason string) {
@@ -46,6 +50,8 @@ type metrics struct {
 	shards                                        *prometheus.GaugeVec
 	skewed                                        prometheus.Gauge
 	refused, commands, missed                     prometheus.Counter
+	letters, linked, claimed                      prometheus.Counter
+	linksRefused                                  *prometheus.CounterVec
 	diverged                                      prometheus.Counter
 }
 
@@ -87,11 +93,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		shards:          prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leadstream_engine_shards", Help: "Shards of this process, by state."}, []string{"state"}),
 		commands:        counter("commands_total", "Commands said to leads."),
 		missed:          counter("retractions_missed_total", "Commands to retract a message that is not known."),
+		letters:         counter("letters_total", "Messages between ids about who is who, each step through a pointer included."),
+		linked:          counter("links_total", "Ids that were linked to another."),
+		claimed:         counter("claims_total", "Identifiers (e-mail addresses, phone numbers) that leads named first."),
+		linksRefused:    vec("links_refused_total", "Links that were refused, by reason.", "reason"),
 		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
 		diverged:        counter("digest_mismatches_total", "Epochs that, done again, gave other leads than their writer had. It must stay 0."),
 		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
 	}
-	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff} {
+	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff, lead.LeadMerged} {
 		m.outputs.WithLabelValues(k.String())
 	}
 	for _, o := range []string{"committed", "aborted", "fenced", "unknown"} {
@@ -100,8 +110,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range []string{"aborted", "fenced", "unknown", "rebalance", "stop"} {
 		m.aborts.WithLabelValues(o)
 	}
-	for _, o := range []string{"not_json", "no_id", "too_large", "bad_message", "unknown_source", "misrouted"} {
+	for _, o := range []string{"not_json", "no_id", "too_large", "bad_message", "unknown_source", "misrouted", "bad_id", "too_many_hops"} {
 		m.deadletters.WithLabelValues(o)
+	}
+	for why := uint8(1); why < rules.NumWhys; why++ {
+		m.linksRefused.WithLabelValues(rules.WhyName(why))
 	}
 	for _, o := range []string{"live", "restoring"} {
 		m.shards.WithLabelValues(o)
@@ -109,7 +122,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg != nil {
 		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
-			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed, m.diverged)
+			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed,
+			m.letters, m.linked, m.claimed, m.linksRefused, m.diverged)
 	}
 	return m
 }
@@ -123,6 +137,8 @@ func (m *metrics) committed(ep *shardEpoch) {
 	m.duplicates.Add(float64(st.duplicates))
 	m.commands.Add(float64(st.commands))
 	m.missed.Add(float64(st.missed))
+	m.letters.Add(float64(st.letters))
+	m.outputs.WithLabelValues(lead.LeadMerged.String()).Add(float64(st.merged))
 	m.outputs.WithLabelValues(lead.StageChanged.String()).Add(float64(st.transitions))
 	m.outputs.WithLabelValues(lead.HandOff.String()).Add(float64(st.handoffs))
 	for reason, n := range st.deadletters {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -21,32 +22,59 @@ type LeadView struct {
 // Lead returns the committed state of a lead, with its scores as of `at`. It is safe on any goroutine.
 // ErrNotOwned when the lead's shard is not live here, ErrNotFound when there is no such lead.
 func (e *Engine) Lead(_ context.Context, id string, at int64) (*LeadView, error) {
-	shard := ShardOf([]byte(id), e.cfg.Shards)
-	e.mu.RLock()
-	s := e.live[shard]
-	e.mu.RUnlock()
-	if s == nil {
-		return nil, fmt.Errorf("shard %d: %w", shard, ErrNotOwned)
+	l, shard, err := e.node(id)
+	if err != nil {
+		return nil, err
 	}
-	l := s.cache.read(id)
-	if l == nil {
-		v, ok, err := e.cfg.Store.Get(shard, id, nil)
-		if err != nil {
-			return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
-		}
-		if !ok {
-			return nil, ErrNotFound
-		}
-		l = new(lead.Lead)
-		if err := lead.Decode(v, l); err != nil {
-			return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
-		}
+	if !rules.Begun(l) {
+		return nil, ErrNotFound
 	}
 	set, err := e.ruleSet(l.Rules)
 	if err != nil {
 		return nil, err
 	}
 	return &LeadView{View: set.NewEvaluator().View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version()}, nil
+}
+
+// node returns the lead that an id belongs to, and its shard. A circle of links that is about to be resolved has none.
+func (e *Engine) node(id string) (*lead.Lead, int32, error) {
+	for range rules.MaxHops {
+		shard := ShardOf([]byte(id), e.cfg.Shards)
+		l, err := e.committedLead(shard, id)
+		if err != nil || l.Identifier {
+			return nil, shard, cmp.Or(err, ErrNotFound)
+		}
+		if l.Forward == "" {
+			return l, shard, nil
+		}
+		id = l.Forward
+	}
+	return nil, 0, ErrNotFound
+}
+
+// committedLead returns the committed state of one id.
+func (e *Engine) committedLead(shard int32, id string) (*lead.Lead, error) {
+	e.mu.RLock()
+	s := e.live[shard]
+	e.mu.RUnlock()
+	if s == nil {
+		return nil, fmt.Errorf("shard %d: %w", shard, ErrNotOwned)
+	}
+	if l := s.cache.read(id); l != nil {
+		return l, nil
+	}
+	v, ok, err := e.cfg.Store.Get(shard, id, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
+	}
+	if !ok {
+		return nil, ErrNotFound
+	}
+	l := new(lead.Lead)
+	if err := lead.Decode(v, l); err != nil {
+		return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
+	}
+	return l, nil
 }
 
 // ShardStatus is one live shard as of its last commit.

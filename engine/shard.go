@@ -30,6 +30,7 @@ type shard struct {
 	active  *atomic.Pointer[rules.Set] // what to switch to
 	event   lead.Event
 	outs    []lead.Output
+	letters []rules.Letter
 
 	// st is the speculative state; done the committed one.
 	st, done shardState

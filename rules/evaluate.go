@@ -107,7 +107,10 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	return e.Fire(l, l.Clock, e.out), Applied
 }
 
-// begun says that something has happened to a lead: an event or a command.
+// Begun says that something has happened to a lead: an event or a command. Nothing has to an id that only links
+// are known of.
+func Begun(l *lead.Lead) bool { return begun(l) }
+
 func begun(l *lead.Lead) bool { return l.Events > 0 || l.Clock != 0 || len(l.Recent) > 0 }
 
 // start makes t the beginning of a lead.

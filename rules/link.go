@@ -223,8 +223,9 @@ func (e *Evaluator) linkAway(n *lead.Lead, m *Letter, to []Letter) (_ []Letter, 
 	n.Known = n.Known || m.Known
 	s.Known = n.Known
 	if begun(n) || len(n.IDs) > 0 {
-		s.State = lead.AppendEncode(nil, n)
-		s.Time = n.Clock
+		moved := *n
+		moved.Epoch = 0 // what it becomes part of has one of its own
+		s.State, s.Time = lead.AppendEncode(nil, &moved), n.Clock
 	}
 	// The pointer keeps what belongs to the id, and which ids came with it.
 	node, ids := n.Node, n.IDs

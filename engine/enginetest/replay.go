@@ -270,25 +270,12 @@ func (s *shardReplay) record(j *engine.JournalRecord, tp engine.TopicPartition, 
 	}
 	s.event.Source, s.event.History = src.Name, src.History
 	s.marks[tp] = max(s.mark(tp), min(s.event.Time, r.Timestamp, j.Wall))
-	if to := engine.ShardOf(s.event.RoutingID, s.r.Shards); to != s.id {
-		if s.sentTo == nil {
-			s.sentTo = map[int32]int64{}
-		}
-		s.sentTo[to]++
-		m := engine.Message{From: s.id, Seq: s.sentTo[to], Kind: engine.MessageEvent, Source: src.Name, Time: s.event.Time, Topic: tp.Topic, Partition: tp.Partition,
-			Offset: r.Offset, Timestamp: r.Timestamp, Value: r.Value, Headers: r.Headers}
-		s.sent(to, fmt.Sprintf("%+v", m))
+	if id := string(s.event.RoutingID); engine.ShardOf(s.event.RoutingID, s.r.Shards) != s.id {
+		s.forward(id, nil, tp, r)
 		return nil
 	}
-	s.apply()
+	s.apply(string(s.event.RoutingID), nil, tp, r)
 	return nil
-}
-
-func (s *shardReplay) sent(to int32, m string) {
-	if s.w.Sent[to] == nil {
-		s.w.Sent[to] = map[string]int{}
-	}
-	s.w.Sent[to][m]++
 }
 
 func (s *shardReplay) message(j *engine.JournalRecord, r *engine.Record) error {
@@ -299,59 +286,26 @@ func (s *shardReplay) message(j *engine.JournalRecord, r *engine.Record) error {
 	}
 	switch m.Kind {
 	case engine.MessageCommand:
-		s.command(j, r, m)
-		return nil
+		return s.command(j, r, m)
 	case engine.MessageCloseSource:
 		return nil
 	}
-	s.w.Sent[s.id] = countDown(s.w.Sent[s.id], fmt.Sprintf("%+v", *m))
+	s.got(m)
+	if m.Kind == engine.MessageLetter {
+		return s.letter(m.Letter, r)
+	}
 	orig := engine.Record{Offset: m.Offset, Timestamp: m.Timestamp, Value: m.Value, Headers: m.Headers}
 	if err := s.dec[m.Topic].Decode(&orig, m.Timestamp, &s.event); err != nil {
 		return fmt.Errorf("a forwarded event can't be decoded: %w", err)
 	}
 	s.event.Source, s.event.History = m.Source, s.src[m.Topic].History
 	s.event.Time = m.Time
-	s.apply()
+	id, route := string(s.event.RoutingID), (*rules.Route)(nil)
+	if m.To != "" {
+		id, route = m.To, &m.Route
+	}
+	s.apply(id, route, engine.TopicPartition{Topic: m.Topic, Partition: m.Partition}, &orig)
 	return nil
-}
-
-func (s *shardReplay) command(j *engine.JournalRecord, r *engine.Record, m *engine.Message) {
-	l := s.leads[m.Lead]
-	if l == nil {
-		s.out(engine.TopicDeadletter, r.Value)
-		return
-	}
-	c := *m.Command
-	if c.Time == 0 {
-		c.Time = min(r.Timestamp, j.Wall)
-	}
-	outs, v := s.ev.Command(l, &c, nil)
-	s.put(outs)
-	s.armed(l)
-	if v == rules.Refused {
-		s.out(engine.TopicDeadletter, r.Value)
-	}
-}
-
-func countDown(m map[string]int, k string) map[string]int {
-	if m == nil {
-		m = map[string]int{}
-	}
-	m[k]--
-	return m
-}
-
-func (s *shardReplay) apply() {
-	id := string(s.event.RoutingID)
-	l := s.leads[id]
-	if l == nil {
-		l = s.rules.NewLead(id, 1)
-		s.leads[id], s.w.Leads[id] = l, l
-	}
-	s.migrate(l)
-	outs, _ := s.ev.Apply(l, &s.event, nil)
-	s.put(outs)
-	s.armed(l)
 }
 
 // CheckOutputs compares the outputs that a committed reader sees with the replay's, in order, and
