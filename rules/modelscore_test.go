@@ -7,7 +7,11 @@ import (
 
 // What the model knows of scores: it adds up all contributions anew whenever it is asked.
 
-func (s *modelScore) full() bool { return len(s.points) > maxEntries }
+// full says that something keeps more entries than are told apart.
+func (m *model) full() bool {
+	return len(m.scores["a"].points) > maxEntries || len(m.scores["b"].points) > maxEntries ||
+		slices.ContainsFunc(m.lines, func(l *modelLine) bool { return l.points > 0 && len(l.counted) > maxPointsKept })
+}
 
 func (m *model) score(name string, t int64) float64 {
 	s := m.scores[name]
