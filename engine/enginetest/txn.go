@@ -102,11 +102,16 @@ func (l *Log) begin(tp engine.TopicPartition) int64 {
 	return l.part(tp).start
 }
 
-// Undecided counts the open transactions.
-func (l *Log) Undecided() int {
+// Undecided counts the transactions that a writer has left open.
+func (l *Log) Undecided(writer string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.txns)
+	for _, x := range l.txns {
+		if x.writer == writer {
+			n++
+		}
+	}
+	return n
 }
 
 // SetOffset sets the group's offset of a partition, as an operator's tool does.

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,14 @@ func (c *Sim) Stall(d, session time.Duration) {
 
 // Expire ends the session of a process that is dead, some time after its death.
 func (c *Sim) Expire(session time.Duration) { time.AfterFunc(session, func() { c.expel() }) }
+
+// Leave implements engine.Group. The dead don't: their session has to end.
+func (c *Sim) Leave(ctx context.Context) error {
+	if c.Dead() {
+		return errDead
+	}
+	return c.Client.Leave(ctx)
+}
 
 // expel removes the process from the group without telling it.
 func (c *Sim) expel() {
