@@ -377,6 +377,7 @@ func (e *Engine) countRules(s *shard) {
 	e.m.tooLate.Add(float64(c.TooLate))
 	e.m.idleTimers.Add(float64(c.Idle))
 	e.m.longTraits.Add(float64(c.LongTraits))
+	e.m.stoppedLeads.Add(float64(c.Stopped))
 	for i, n := range c.Errors {
 		if n > 0 {
 			e.m.conditionErrors.WithLabelValues(set.Rules()[i]).Add(float64(n))

@@ -39,7 +39,7 @@ type metrics struct {
 	events, received, forwarded, duplicates, late prometheus.Counter
 	conditionErrors                               *prometheus.CounterVec
 	edgesDropped                                  *prometheus.CounterVec
-	tooLate, idleTimers, longTraits               prometheus.Counter
+	tooLate, idleTimers, longTraits, stoppedLeads prometheus.Counter
 	outputs                                       *prometheus.CounterVec
 	deadletters                                   *prometheus.CounterVec
 	epochs, aborts                                *prometheus.CounterVec
@@ -75,6 +75,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		edgesDropped:    vec("edges_dropped_total", "Rising edges inside a cooldown, by hand-off.", "handoff"),
 		tooLate:         counter("events_too_late_total", "Late events older than max_late."),
 		idleTimers:      counter("timers_idle_total", "Timers that came due and changed nothing."),
+		stoppedLeads:    counter("leads_stopped_total", "Leads that rest until their next event, because rules moved them 10,000 times with none between."),
 		longTraits:      counter("traits_too_long_total", "Trait values too long to keep."),
 		outputs:         vec("outputs_total", "Records put out, by kind.", "kind"),
 		deadletters:     vec("deadletters_total", "Records sent to the dead-letter topic, by reason.", "reason"),
@@ -120,7 +121,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.shards.WithLabelValues(o)
 	}
 	if reg != nil {
-		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.outputs,
+		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.stoppedLeads, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
 			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed,
 			m.letters, m.linked, m.claimed, m.linksRefused, m.diverged)

@@ -251,9 +251,15 @@ func (e *Evaluator) evaluate(m mode) bool {
 	return e.runHandoffs(m) || moved
 }
 
-// settle ends an evaluation: event and signals are gone, edge bits are what they are without them, and
-// the lead's timer is armed. Nothing fires by it.
+// settle ends the evaluation of an event or a command.
 func (e *Evaluator) settle() {
+	e.l.Spins = 0
+	e.arm()
+}
+
+// arm ends an evaluation: event and signals are gone, edge bits are what they are without them, and
+// the lead's timer is armed. Nothing fires by it.
+func (e *Evaluator) arm() {
 	l := e.l
 	due := min(e.transitionsHold, e.handoffsHold, e.heldDue())
 	if e.skipped {

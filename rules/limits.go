@@ -45,6 +45,8 @@ const (
 	// maxPatterns bounds the lists of traps and user agents, maxRetracts the rules that retract.
 	maxPatterns = 1_000
 	maxRetracts = 100
+	// maxSpins is how many outputs a lead's timers give with no event or command between.
+	maxSpins = 10_000
 	// maxTop is how many contributions a stage change carries.
 	maxTop = 5
 	// maxTraitBytes is the longest trait value that is kept; a longer one is kept as null.

@@ -22,6 +22,7 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	out = e.old.Fire(l, at, out)
 	e.counts.Timers += e.old.counts.Timers
 	e.counts.Idle += e.old.counts.Idle
+	e.counts.Stopped += e.old.counts.Stopped
 	e.old.counts.Reset() // errors of rules that are gone are counted for nobody
 	m := migration{from: old, to: e.set, l: l, at: at}
 	gone := m.run()

@@ -204,6 +204,8 @@ type Counts struct {
 	Refused [NumWhys]int64
 	// Missed counts retractions by events of which nothing was known.
 	Missed int64
+	// Stopped counts leads that rest until their next event, because time alone moved them for too long.
+	Stopped int64
 	// LongTraits counts trait values that were too long and kept as null.
 	LongTraits int64
 	// Errors counts evaluations that ended in an error, by Set.Rules.

@@ -3,7 +3,8 @@ package rules
 import "leadstream/state/lead"
 
 // Fire fires a lead's timers due at or before due, in order, and appends what is to be said to out. On
-// return l.Due > due. A timer that changes nothing leaves everything else as it was.
+// return l.Due > due. A timer that changes nothing leaves everything else as it was. There are at most 10,000 outputs,
+// and those of one timer, until the next event or command: see spin.
 func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Output {
 	if l.Due > due {
 		return out
@@ -29,7 +30,7 @@ func (e *Evaluator) fireAt(d, at int64) (released bool) {
 	e.trigger, e.own = timerCrossing, 0
 	e.lookAtAll, e.skipped = true, false // time may have changed any of them
 	e.knowsBefore = false
-	visible := false
+	visible, said := false, len(e.out)
 	if e.heldDue() == d {
 		released = true
 		e.noteBefore(d, at)
@@ -65,8 +66,21 @@ func (e *Evaluator) fireAt(d, at int64) (released bool) {
 		e.counts.Idle++
 	}
 	e.knowsBefore = false
-	e.settle()
+	e.arm()
+	e.spin(len(e.out) - said)
 	return released
+}
+
+// spin stops a lead that only time has moved for too long: rules that lead it round in a circle every few ms would make any
+// number of outputs, and of memory, of one event that comes a week later. It rests until the next event or
+// command, which looks at all of it. That depends on nothing but the lead, so it is the same wherever the tick was.
+func (e *Evaluator) spin(outputs int) {
+	l := e.l
+	l.Spins += uint32(outputs)
+	if l.Spins >= maxSpins {
+		l.Due, l.Ready = never, true
+		e.counts.Stopped++
+	}
 }
 
 // noteBefore notes what the transitions' conditions were before the points of a timer due at d that

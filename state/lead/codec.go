@@ -18,6 +18,7 @@ import (
 //	24 fields         25 tags         26 held          27 early
 //	28 ready         29 forward       30 pointer       31 node bits
 //	32 apart         33 ids           34 claims        35 refused
+//	36 spins
 //
 // Due is nil for Never. Every other time is its distance from the clock, nil for 0: near times
 // take 5 bytes or fewer instead of 9. A float that is a whole number is written as an integer: most points
@@ -25,7 +26,7 @@ import (
 // byte string of 8 bytes each, big endian, nil when empty.
 //
 // Schema 1 ended with the ledger, and had neither gain and steps of a score nor steps of a contribution.
-// Schema 2 ended with ready, and had no own of a contribution.
+// Schema 2 ended with ready, and had no own of a contribution. Schema 3 ended with refused.
 //
 // Every number has one form, the shortest, and readers accept no other: equal leads are equal bytes,
 // and what decodes encodes to the same bytes again.
@@ -35,11 +36,11 @@ import (
 // the speed nor the one form can be had from them. A test reads it with such a package.
 
 // SchemaVersion is the version of the encoding that AppendEncode writes. Decode reads it and every older one.
-const SchemaVersion = 3
+const SchemaVersion = 4
 
 // Elements of the array, and fields of the structs inside its flat arrays.
 const (
-	leadFields         = 36
+	leadFields         = 37
 	scoreFields        = 6
 	lineFields         = 5
 	signalFields       = 4
@@ -56,6 +57,7 @@ const (
 
 	leadFields1, scoreFields1, contributionFields1 = 24, 4, 6 // of version 1
 	leadFields2, contributionFields2               = 29, 7    // of version 2
+	leadFields3                                    = 36       // of version 3
 )
 
 var (
@@ -112,6 +114,7 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.linked(l.IDs)
 	e.hashes(l.Claims)
 	e.refused(l.Refused)
+	e.uint(uint64(l.Spins))
 	return e.b
 }
 

@@ -54,6 +54,10 @@ func Decode(src []byte, l *Lead) error {
 		l.Claims = d.hashes(l.Claims)
 		l.Refused = d.refused(l.Refused)
 	}
+	l.Spins = 0
+	if d.version > 3 {
+		l.Spins = uint32(d.uintTo("spins", math.MaxUint32))
+	}
 	if d.err == nil && d.i != len(src) {
 		d.fail("end", "more bytes follow")
 	}
@@ -102,7 +106,7 @@ func (d *decoder) header() {
 		d.err = fmt.Errorf("decoding lead: %w: schema %d, this program knows up to %d", ErrNewerSchema, version, SchemaVersion)
 	case version == 0:
 		d.fail("schema version", "is 0")
-	case version == 1 && n != leadFields1, version == 2 && n != leadFields2, version > 2 && n != leadFields:
+	case version == 1 && n != leadFields1, version == 2 && n != leadFields2, version == 3 && n != leadFields3, version > 3 && n != leadFields:
 		d.fail("lead", "has another number of fields than its schema")
 	}
 	d.version = version

@@ -48,6 +48,9 @@ type Lead struct {
 	// or because it had fired before: the next event fires it.
 	Ready bool
 
+	// Spins counts the outputs of timers since the last event or command. Package rules bounds it.
+	Spins uint32
+
 	// Due is the armed timer: no later than the first millisecond at which time alone can change
 	// something. Never when nothing is armed.
 	Due int64
