@@ -82,6 +82,11 @@ func (e *Evaluator) takeOwn(ids []string) []lead.Contribution {
 			e.forgetEntries(own[i].Message)
 		}
 	}
+	// Should they come again, they come to the other lead; should that be linked again, it brings them.
+	l.Recent = append(slices.Clone(l.Recent[l.RecentNext:]), l.Recent[:l.RecentNext]...)
+	l.Recent, l.RecentNext = slices.DeleteFunc(l.Recent, func(h uint64) bool {
+		return slices.ContainsFunc(own, func(c lead.Contribution) bool { return c.Message == h })
+	}), 0
 	return own
 }
 
@@ -115,7 +120,11 @@ func (e *Evaluator) leadOf(id string, own []lead.Contribution) *lead.Lead {
 		if sc := &e.set.scores[c.Score]; sc.decay == decayStepped {
 			c.Steps = l.Scores[c.Score].Steps - (e.at-c.Time)/sc.span
 		}
+		c.Own = 0
 		e.enterLedger(c)
+		if !slices.Contains(l.Recent, c.Message) {
+			e.remember(l, c.Message)
+		}
 	}
 	return l
 }

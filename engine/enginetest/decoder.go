@@ -6,14 +6,14 @@ import (
 )
 
 // Source makes the configuration of a source whose records are events in the Segment spec's words, with
-// a userId and a timestamp in ms: the little that the engine's own tests need.
+// ids and a timestamp in ms: the little that the engine's own tests need.
 func Source(name, topic string, history bool) engine.SourceConfig {
 	return engine.SourceConfig{Name: name, Topic: topic, History: history, NewDecoder: func() engine.Decoder { return decoder{} }}
 }
 
 type decoder struct{}
 
-var types = map[string]lead.Type{"track": lead.Track, "identify": lead.Identify, "page": lead.Page}
+var types = map[string]lead.Type{"track": lead.Track, "identify": lead.Identify, "page": lead.Page, "alias": lead.Alias}
 
 // Decode implements engine.Decoder.
 func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
@@ -22,7 +22,16 @@ func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	if err != nil {
 		return &engine.DeadLetter{Reason: "not_json"}
 	}
-	id := doc.Get("userId").Bytes()
+	user, anonymous := doc.Get("userId").Bytes(), doc.Get("anonymousId").Bytes()
+	id := user
+	if len(id) == 0 {
+		id = anonymous
+	}
+	ev.Type = types[doc.Get("type").Str()]
+	if ev.Type == lead.Alias {
+		id = doc.Get("previousId").Bytes()
+		ev.PreviousID = id
+	}
 	if len(id) == 0 {
 		return &engine.DeadLetter{Reason: "no_id"}
 	}
@@ -30,8 +39,7 @@ func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	if !ok {
 		ts = float64(min(r.Timestamp, wall))
 	}
-	ev.Type = types[doc.Get("type").Str()]
-	ev.RoutingID, ev.UserID, ev.Time = id, id, int64(ts)
+	ev.RoutingID, ev.UserID, ev.AnonymousID, ev.Time = id, user, anonymous, int64(ts)
 	ev.Name = doc.Get("event").Str()
 	if m := doc.Get("messageId").Bytes(); len(m) > 0 {
 		ev.MessageID, ev.MessageHash = m, lead.HashID(m)

@@ -1,0 +1,460 @@
+package engine_test
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"leadstream/engine"
+	"leadstream/engine/enginetest"
+	"leadstream/rules"
+	"leadstream/state"
+	"leadstream/state/lead"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+var peopleCases = flag.Int("people", 10_000, "how many cases TestPeople draws")
+var peopleFirst = flag.Int("people-first", 0, "the first of them")
+
+const peopleRules = `
+signals:
+  visit: {match: 'event.type == "page"'}
+  demo: {match: 'event.name == "Demo Requested"'}
+scores:
+  plain: {lines: [{signal: visit, add: 1}]}
+  warm: {half_life: 7d, lines: [{signal: visit, add: 3}, {signal: demo, add: 40}]}
+  fresh: {expire_after: 20d, lines: [{signal: visit, add: 5}]}
+  falling: {linear_over: 30d, lines: [{signal: demo, add: 9}]}
+  seen: {lines: [{id: often, when: 'count("visit", "30d") >= 3', add: 7}]}
+stages: [visitor, lead]
+identity: {link_by: email, never: [shared@example.com]}
+`
+
+// TestPeople draws people: anonymous ids, ids of users, e-mail addresses, devices, aliases (circles as well), events
+// that come twice or for another id of the same person. Their events come on any partition, in any order, to 1 to
+// 16 shards whose epochs are cut anywhere, aborted, and lost in crashes. Where no link is refused, the leads at the
+// end must be those of a union-find model, and their scores, counts and times those of one lead that got all
+// of it. Where two users share a device, no two known users may be joined, and each point must be on one lead.
+func TestPeople(t *testing.T) {
+	engines := map[int32]*engine.Engine{}
+	n := *peopleCases
+	if testing.Short() {
+		n = 500
+	}
+	var messages, faults int
+	for seed := *peopleFirst; seed < *peopleFirst+n && !t.Failed(); seed++ {
+		rng := rand.New(rand.NewPCG(uint64(seed), 11))
+		shards := 1 + rng.Int32N(1+rng.Int32N(16))
+		if engines[shards] == nil {
+			engines[shards] = quietEngine(t, shards, peopleRules)
+		}
+		c := &crowd{t: t, rng: rng, seed: seed, now: base, shards: shards, fleet: engine.NewFleet(engines[shards], rng, base),
+			groups: map[string]string{}, known: map[string]string{}, byID: map[string][]*happening{}}
+		c.draw()
+		c.run()
+		messages, faults = messages+c.fleet.Messages, faults+c.fleet.Faults
+		if err := c.fleet.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d cases, %d messages between shards, %d aborts and crashes", n, messages, faults)
+}
+
+// quietEngine makes an engine that does not run.
+func quietEngine(t testing.TB, shards int32, text string) *engine.Engine {
+	st, err := state.Open(state.Options{Dir: "people", App: "app", ClusterID: "c", Instance: "x", FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	c := enginetest.New("app", shards, func() int64 { return base }).Client("x")
+	e, err := engine.New(engine.Config{App: "app", Shards: shards, Sources: []engine.SourceConfig{enginetest.Source("web", "web", false)},
+		SourcePartitions: map[string]int32{"web": shards}, Rules: mustRules(t, text), Clock: func() int64 { return base },
+		Inputs: c, Group: c, Committer: c, History: c, Store: st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// happening is one event, or a command.
+type happening struct {
+	to        string // the id that it comes to
+	message   string
+	at        int64
+	kind      string
+	value     string
+	command   *rules.Command
+	person    string // of the model: the group's id
+	delivered int
+}
+
+// crowd is one case.
+type crowd struct {
+	t      *testing.T
+	rng    *rand.Rand
+	seed   int
+	now    int64
+	shards int32
+	fleet  *engine.Fleet
+	happen []*happening
+	byID   map[string][]*happening // by message
+	groups map[string]string       // union-find over all ids and addresses
+	known  map[string]string       // union-find over users, joined by aliases only
+	ids    []string
+	loose  bool // links may be refused, ids separated
+}
+
+func find(m map[string]string, id string) string {
+	for m[id] != "" && m[id] != id {
+		id = m[id]
+	}
+	return id
+}
+
+func unite(m map[string]string, a, b string) {
+	if a, b = find(m, a), find(m, b); a != b {
+		m[a] = b
+	}
+}
+
+func (c *crowd) id(kind string, person, i int) string {
+	id := fmt.Sprintf("%s%d-%d-%x", kind, person, i, c.rng.IntN(1<<12))
+	c.ids = append(c.ids, id)
+	return id
+}
+
+// draw makes people and what they do.
+func (c *crowd) draw() {
+	c.loose = c.rng.IntN(4) == 0
+	var devices, users []string
+	for p := range 1 + c.rng.IntN(3) {
+		var mine, anonymous []string
+		for i := range c.rng.IntN(4) {
+			anonymous = append(anonymous, c.id("a", p, i))
+		}
+		for i := range 1 + c.rng.IntN(3) {
+			mine = append(mine, c.id("u", p, i))
+		}
+		devices, users = append(devices, anonymous...), append(users, mine...)
+		c.life(mine, anonymous, p)
+	}
+	if c.loose {
+		for range 1 + c.rng.IntN(4) { // two people on one device
+			if len(devices) > 0 {
+				c.event(users[c.rng.IntN(len(users))], devices[c.rng.IntN(len(devices))], "page", "")
+			}
+		}
+		for range c.rng.IntN(3) { // someone is separated from someone by hand
+			id := c.ids[c.rng.IntN(len(c.ids))]
+			c.command(id, rules.Command{Kind: rules.Unlink})
+		}
+	}
+	c.rng.Shuffle(len(c.happen), func(i, j int) { c.happen[i], c.happen[j] = c.happen[j], c.happen[i] })
+}
+
+// life draws what one person does.
+func (c *crowd) life(users, anonymous []string, p int) {
+	pick := func(list []string) string { return list[c.rng.IntN(len(list))] }
+	for i := 1; i < len(users); i++ { // all users of a person are one, in the end
+		a, b := users[i], users[c.rng.IntN(i)]
+		if c.rng.IntN(2) == 0 {
+			a, b = b, a
+		}
+		c.join(a, b)
+	}
+	for range c.rng.IntN(3) { // some say it again, and the other way round
+		if a, b := pick(users), pick(users); a != b {
+			c.join(a, b)
+		}
+	}
+	address := fmt.Sprintf("p%d.%d@example.com", p, c.seed)
+	for range 2 + c.rng.IntN(16) {
+		user, device := pick(users), ""
+		if len(anonymous) > 0 {
+			device = pick(anonymous)
+		}
+		switch c.rng.IntN(6) {
+		case 0:
+			device = ""
+		case 1, 2:
+			if device != "" {
+				user = ""
+			}
+		}
+		kind := "page"
+		email := ""
+		switch c.rng.IntN(8) {
+		case 0, 1:
+			kind = "track"
+		case 2:
+			// By an address users are joined, too: it stays out of the cases that count known users.
+			if !c.loose {
+				kind, email = "identify", []string{address, strings.ToUpper(address), "shared@example.com"}[c.rng.IntN(3)]
+			}
+		}
+		c.event(user, device, kind, email)
+	}
+	if len(anonymous) > 1 && c.rng.IntN(3) == 0 && !c.loose { // two anonymous ids, by hand
+		a, b := pick(anonymous), pick(anonymous)
+		if a != b {
+			unite(c.groups, a, b)
+			c.command(a, rules.Command{Kind: rules.Link, With: b})
+			// The one may be a second user's by now: somebody of the same person joins them.
+			for _, id := range []string{a, b} {
+				c.event(users[0], id, "page", "")
+			}
+		}
+	}
+}
+
+func (c *crowd) join(a, b string) {
+	unite(c.groups, a, b)
+	unite(c.known, a, b)
+	if c.rng.IntN(4) == 0 {
+		c.command(a, rules.Command{Kind: rules.Link, With: b})
+		return
+	}
+	h := c.add(a, "alias")
+	h.value = fmt.Sprintf(`{"type":"alias","previousId":%q,"userId":%q,"messageId":%q,"timestamp":%d}`, a, b, h.message, h.at)
+}
+
+func (c *crowd) add(to, kind string) *happening {
+	c.now += c.rng.Int64N(2 * 86_400_000)
+	h := &happening{to: to, message: fmt.Sprintf("m%d", len(c.happen)), at: c.now, kind: kind}
+	c.happen = append(c.happen, h)
+	c.byID[h.message] = append(c.byID[h.message], h)
+	return h
+}
+
+func (c *crowd) command(id string, k rules.Command) {
+	h := c.add(id, "command")
+	k.Time, k.ID = h.at, h.message
+	h.command = &k
+}
+
+func (c *crowd) event(user, device, kind, email string) {
+	to := user
+	if user == "" {
+		to = device
+	}
+	h := c.add(to, kind)
+	if user != "" && device != "" && !c.loose {
+		unite(c.groups, user, device)
+	}
+	extra := `"event":"Demo Requested"`
+	if kind == "page" {
+		extra = `"x":1`
+	}
+	if kind == "identify" {
+		extra = fmt.Sprintf(`"traits":{"email":%q}`, email)
+		if !strings.HasPrefix(email, "shared") {
+			unite(c.groups, to, strings.ToLower(email))
+		}
+	}
+	value := func(user, device string) string {
+		return fmt.Sprintf(`{"type":%q,"userId":%q,"anonymousId":%q,"messageId":%q,"timestamp":%d,%s}`, kind, user, device, h.message, h.at, extra)
+	}
+	h.value = value(user, device)
+	if user != "" && device != "" && c.rng.IntN(12) == 0 && !c.loose {
+		// The same message once more, without the user: it comes to another node.
+		again := *h
+		again.to, again.value = device, value("", device)
+		c.happen = append(c.happen, &again)
+	}
+}
+
+// run delivers all of it, and looks at what has become of it.
+func (c *crowd) run() {
+	for _, h := range c.happen {
+		c.deliver(h)
+		if c.rng.IntN(10) == 0 && h.command == nil {
+			c.deliver(h)
+		}
+		for c.rng.IntN(3) > 0 {
+			c.step()
+		}
+	}
+	limit := 2000 + 400*len(c.happen)
+	for steps := 0; len(c.fleet.Waiting()) > 0; steps++ {
+		if steps > limit {
+			c.fatalf("there is no end of messages: %d", c.fleet.Messages)
+		}
+		c.fleet.Clean = steps > limit/2
+		c.step()
+	}
+	c.check()
+}
+
+func (c *crowd) fatalf(format string, args ...any) {
+	c.t.Helper()
+	c.t.Fatalf("%s\nagain: go test ./engine -run TestPeople -people 1 -people-first %d", fmt.Sprintf(format, args...), c.seed)
+}
+
+func (c *crowd) step() {
+	waiting := c.fleet.Waiting()
+	if len(waiting) == 0 {
+		return
+	}
+	if err := c.fleet.Step(waiting[c.rng.IntN(len(waiting))]); err != nil {
+		c.fatalf("%v", err)
+	}
+}
+
+func (c *crowd) deliver(h *happening) {
+	h.delivered++
+	c.fleet.Wall = max(c.fleet.Wall, c.now)
+	if h.command != nil {
+		m, _, err := engine.CommandLead(h.to, *h.command, c.shards)
+		if err != nil {
+			c.fatalf("%v", err)
+		}
+		c.fleet.Append(c.fleet.Inbox(h.to), nil, m)
+		return
+	}
+	c.fleet.Append(engine.TopicPartition{Topic: "web", Partition: c.rng.Int32N(c.shards)}, []byte(h.to), []byte(h.value))
+}
+
+// root follows an id to its lead.
+func (c *crowd) root(id string) *lead.Lead {
+	for range rules.MaxHops {
+		n, err := c.fleet.Node(id)
+		if err != nil {
+			c.fatalf("%v", err)
+		}
+		if n == nil || n.Forward == "" {
+			return n
+		}
+		id = n.Forward
+	}
+	c.fatalf("the pointers of %s end nowhere", id)
+	return nil
+}
+
+func (c *crowd) check() {
+	for _, r := range c.fleet.Out {
+		if r.Topic == engine.TopicDeadletter && !strings.Contains(string(r.Headers[0].Value), "refused") && !strings.Contains(string(r.Headers[0].Value), "no_lead") {
+			c.fatalf("a dead letter: %s", r.Headers[0].Value)
+		}
+	}
+	roots := map[string]*lead.Lead{} // by id
+	for _, id := range c.ids {
+		if n := c.root(id); n != nil {
+			roots[id] = n
+		}
+	}
+	if c.loose {
+		c.checkLoose(roots)
+		return
+	}
+	c.checkPartition(roots)
+}
+
+// checkPartition compares with the model's groups.
+func (c *crowd) checkPartition(roots map[string]*lead.Lead) {
+	members := map[string][]*happening{}
+	seen := map[string]bool{}
+	for _, h := range c.happen {
+		if h.command == nil && !seen[h.message] {
+			seen[h.message] = true
+			g := find(c.groups, h.to)
+			members[g] = append(members[g], h)
+		}
+	}
+	leadOf, groupOf := map[string]string{}, map[string]string{}
+	for _, id := range c.ids {
+		n := roots[id]
+		if n == nil {
+			continue // it never came up
+		}
+		g := find(c.groups, id)
+		if leadOf[g] != "" && leadOf[g] != n.ID || groupOf[n.ID] != "" && groupOf[n.ID] != g {
+			c.fatalf("id %s belongs to lead %s, others of its group to %q; the lead's group was %q", id, n.ID, leadOf[g], groupOf[n.ID])
+		}
+		leadOf[g], groupOf[n.ID] = n.ID, g
+		c.checkLead(n, members[g])
+	}
+}
+
+// checkLead compares a lead with one that got all of its group's events in the order of time.
+func (c *crowd) checkLead(n *lead.Lead, events []*happening) {
+	set := mustRules(c.t, peopleRules)
+	ev := set.NewEvaluator()
+	one := set.NewLead("one", 1)
+	dec := enginetest.Source("web", "web", false).NewDecoder()
+	slices.SortFunc(events, func(a, b *happening) int { return int(a.at - b.at) })
+	for _, h := range events {
+		var e lead.Event
+		if err := dec.Decode(&engine.Record{Value: []byte(h.value)}, h.at, &e); err != nil {
+			c.fatalf("%v", err)
+		}
+		e.RoutingID = []byte("one")
+		ev.Apply(one, &e, nil)
+	}
+	if n.Events != one.Events || n.FirstSeen != one.FirstSeen || n.LastSeen != one.LastSeen {
+		c.fatalf("lead %s has %d events from %d to %d, want %d from %d to %d", n.ID, n.Events, n.FirstSeen, n.LastSeen, one.Events, one.FirstSeen, one.LastSeen)
+	}
+	if !rules.Begun(one) {
+		return
+	}
+	for _, at := range []int64{c.now, c.now + 15*86_400_000} {
+		x, y := ev.View(n, at), ev.View(one, at)
+		for i := range x.Scores {
+			if got, want := x.Scores[i].Value, y.Scores[i].Value; math.Abs(got-want) > 1e-9*max(1, math.Abs(want)) {
+				c.fatalf("lead %s: score %s is %v, want %v", n.ID, x.Scores[i].Name, got, want)
+			}
+		}
+	}
+}
+
+// checkLoose looks at what holds whatever is refused.
+func (c *crowd) checkLoose(roots map[string]*lead.Lead) {
+	separated := slices.ContainsFunc(c.happen, func(h *happening) bool { return h.command != nil && h.command.Kind == rules.Unlink })
+	userOf := map[string]string{}
+	leads := map[string]*lead.Lead{}
+	for _, id := range c.ids {
+		n := roots[id]
+		if n == nil {
+			continue
+		}
+		leads[n.ID] = n
+		if !strings.HasPrefix(id, "u") {
+			continue
+		}
+		u := find(c.known, id)
+		if other := userOf[n.ID]; other != "" && other != u && !separated {
+			c.fatalf("users %s and %s are joined in lead %s", u, other, n.ID)
+		}
+		userOf[n.ID] = u
+	}
+	total, pages := 0.0, map[string]bool{}
+	for _, h := range c.happen {
+		if h.kind == "page" {
+			pages[h.message] = true
+		}
+	}
+	set := mustRules(c.t, peopleRules)
+	for _, id := range slices.Sorted(keys(leads)) {
+		if rules.Begun(leads[id]) {
+			total += set.NewEvaluator().View(leads[id], c.now).Scores[0].Value
+		}
+	}
+	if total != float64(len(pages)) {
+		c.fatalf("%g points on all leads, want %d", total, len(pages))
+	}
+}
+
+func keys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
