@@ -30,6 +30,7 @@ func (l *Lead) CloneInto(dst *Lead) {
 	dst.IDs = append(clearTail(old.IDs, len(l.IDs))[:0], l.IDs...)
 	dst.Claims = append(old.Claims[:0], l.Claims...)
 	dst.Refused = append(clearTail(old.Refused, len(l.Refused))[:0], l.Refused...)
+	dst.Named = append(clearTail(old.Named, len(l.Named))[:0], l.Named...)
 }
 
 func cloneLines(dst, src []Line) []Line {
@@ -126,8 +127,11 @@ func (l *Lead) Size() int {
 		n += arrayBytes(l.Signals[i].Entries) + arrayBytes(l.Signals[i].Buckets)
 	}
 	n += arrayBytes(l.Fields) + arrayBytes(l.Tags) + arrayBytes(l.Held) + arrayBytes(l.Early)
-	n += len(l.Forward) + arrayBytes(l.Apart) + arrayBytes(l.IDs) + arrayBytes(l.Claims) + arrayBytes(l.Refused)
+	n += len(l.Forward) + arrayBytes(l.Apart) + arrayBytes(l.IDs) + arrayBytes(l.Claims) + arrayBytes(l.Refused) + arrayBytes(l.Named)
 	for _, id := range l.Apart {
+		n += len(id)
+	}
+	for _, id := range l.Named {
 		n += len(id)
 	}
 	for i := range l.IDs {

@@ -18,7 +18,7 @@ import (
 //	24 fields         25 tags         26 held          27 early
 //	28 ready         29 forward       30 pointer       31 node bits
 //	32 apart         33 ids           34 claims        35 refused
-//	36 spins
+//	36 spins         37 after         38 named
 //
 // Due is nil for Never. Every other time is its distance from the clock, nil for 0: near times
 // take 5 bytes or fewer instead of 9. A float that is a whole number is written as an integer: most points
@@ -40,7 +40,7 @@ const SchemaVersion = 4
 
 // Elements of the array, and fields of the structs inside its flat arrays.
 const (
-	leadFields         = 37
+	leadFields         = 39
 	scoreFields        = 6
 	lineFields         = 5
 	signalFields       = 4
@@ -115,6 +115,8 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.hashes(l.Claims)
 	e.refused(l.Refused)
 	e.uint(uint64(l.Spins))
+	e.time(l.After)
+	e.strs(l.Named)
 	return e.b
 }
 
@@ -269,6 +271,7 @@ const (
 	bitUser = 1 << iota
 	bitKnown
 	bitIdentifier
+	bitGone
 	nodeBits = 1<<iota - 1
 )
 
@@ -276,15 +279,19 @@ func (e *encoder) node(n *Node) {
 	e.str(n.Forward)
 	e.uint(n.Pointer)
 	bits := uint64(0)
-	for i, on := range []bool{n.User, n.Known, n.Identifier} {
+	for i, on := range []bool{n.User, n.Known, n.Identifier, n.Gone} {
 		if on {
 			bits |= 1 << i
 		}
 	}
 	e.uint(bits)
-	e.array(len(n.Apart))
-	for _, id := range n.Apart {
-		e.str(id)
+	e.strs(n.Apart)
+}
+
+func (e *encoder) strs(s []string) {
+	e.array(len(s))
+	for _, x := range s {
+		e.str(x)
 	}
 }
 

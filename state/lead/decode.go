@@ -47,7 +47,7 @@ func Decode(src []byte, l *Lead) error {
 		l.Ready = d.bool("ready")
 	}
 	l.Node = Node{Apart: l.Apart[:0]}
-	l.IDs, l.Claims, l.Refused = l.IDs[:0], l.Claims[:0], l.Refused[:0]
+	l.IDs, l.Claims, l.Refused, l.Named = l.IDs[:0], l.Claims[:0], l.Refused[:0], l.Named[:0]
 	if d.version > 2 {
 		d.node(&l.Node)
 		l.IDs = d.linked(l.IDs)
@@ -57,6 +57,8 @@ func Decode(src []byte, l *Lead) error {
 	l.Spins = 0
 	if d.version > 3 {
 		l.Spins = uint32(d.uintTo("spins", math.MaxUint32))
+		l.After = d.time("after")
+		l.Named = d.strs("named", l.Named)
 	}
 	if d.err == nil && d.i != len(src) {
 		d.fail("end", "more bytes follow")
@@ -232,11 +234,16 @@ func (d *decoder) node(n *Node) {
 	n.Forward = d.str("forward", n.Forward)
 	n.Pointer = d.uint("pointer")
 	bits := d.uintTo("node bits", nodeBits)
-	n.User, n.Known, n.Identifier = bits&bitUser != 0, bits&bitKnown != 0, bits&bitIdentifier != 0
-	n.Apart = resize(n.Apart, d.array("apart", 1))
-	for i := range n.Apart {
-		n.Apart[i] = d.str("apart", n.Apart[i])
+	n.User, n.Known, n.Identifier, n.Gone = bits&bitUser != 0, bits&bitKnown != 0, bits&bitIdentifier != 0, bits&bitGone != 0
+	n.Apart = d.strs("apart", n.Apart)
+}
+
+func (d *decoder) strs(what string, s []string) []string {
+	s = resize(s, d.array(what, 1))
+	for i := range s {
+		s[i] = d.str(what, s[i])
 	}
+	return s
 }
 
 func (d *decoder) linked(s []LinkedID) []LinkedID {

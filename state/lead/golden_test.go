@@ -71,7 +71,10 @@ func goldenV3() *Lead {
 // goldenV4 is the lead in testdata/lead_v4.hex, written when schema 4 was the newest.
 func goldenV4() *Lead {
 	l := goldenV3()
+	const at = 1_795_000_000_000
 	l.Spins = 300
+	l.After, l.Gone = at-5000, true
+	l.Named = []string{"\x0012ab"}
 	return l
 }
 

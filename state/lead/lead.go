@@ -88,6 +88,8 @@ type Lead struct {
 	Claims []uint64
 	// Refused are the newest links that were refused, oldest first.
 	Refused []Refusal
+	// Named are the ids of the identifiers that the lead has named, oldest first: who is erased must be found by them.
+	Named []string
 }
 
 // Node is the place of an id among those of one person. Every id is a node: a lead, or a forward pointer
@@ -102,6 +104,12 @@ type Node struct {
 	// Identifier says that this is no id of a person but something that persons share: Forward is then the lead that
 	// names it, FirstSeen that lead's as it was known.
 	Identifier bool
+	// After bars events up to this time: the id was erased then, and they are of who it was before. 0 bars nothing,
+	// Never all.
+	After int64
+	// Gone says that nothing is left of the node but its id, and that only until the redo point has passed it. UserID
+	// is then the request that it was erased by, "" for others, and Due NoTime, so that a restart finds it.
+	Gone bool
 	// Apart are ids that this one was separated from by hand and is not linked to again by what events say.
 	Apart []string
 }

@@ -8,6 +8,9 @@ const (
 	StageChanged Kind = iota + 1
 	HandOff
 	LeadMerged
+	// LeadErased is a lead that was erased: Lead is a hash of its id. LeadExpired is one that nothing was heard of for too long.
+	LeadErased
+	LeadExpired
 )
 
 // String returns the name used in the record's "type" field.
@@ -19,6 +22,10 @@ func (k Kind) String() string {
 		return "handoff"
 	case LeadMerged:
 		return "lead.merged"
+	case LeadErased:
+		return "lead.erased"
+	case LeadExpired:
+		return "lead.expired"
 	}
 	return ""
 }

@@ -23,6 +23,12 @@ func AppendJSON(dst []byte, o *Output) []byte {
 	dst = appendOptional(dst, "event", o.Event)
 	dst = appendText(dst, "rule_set", o.RuleSet)
 	switch o.Kind {
+	case LeadErased: // nothing that tells who it was
+		return append(dst, '}')
+	case LeadExpired:
+		dst = appendText(dst, "stage", o.To)
+		dst = appendInt(dst, "entered_at", o.EnteredAt)
+		dst = appendInt(dst, "in_stage_ms", o.InStage)
 	case StageChanged:
 		dst = appendText(dst, "from", o.From)
 		dst = appendText(dst, "to", o.To)
