@@ -123,6 +123,9 @@ func TestEveryConditionIsKnown(t *testing.T) {
 	method := regexp.MustCompile(`(?m)^func \(\w* ?\*?(\w+)\) eval\(\w* ?\*scope\) \(tri, int64\)`)
 	var found []string
 	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
 		src, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
