@@ -26,6 +26,8 @@ type Fleet struct {
 	Messages, Faults int
 	// Clean makes no more faults.
 	Clean bool
+	// Stores has leads written to the store and evicted.
+	Stores bool
 }
 
 // NewFleet makes the shards of an engine that does not run.
@@ -128,7 +130,7 @@ func (f *Fleet) Step(i int) error {
 	}
 	s.publish(ep, end)
 	s.queue, s.at = nil, 0 // what is left is read again
-	if f.rng.IntN(20) == 0 {
+	if f.Stores && f.rng.IntN(10) == 0 {
 		f.used[i] = true
 		if err := checkpointSome(s, end.epoch, 1+f.rng.IntN(10)); err != nil {
 			return err

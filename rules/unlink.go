@@ -120,7 +120,6 @@ func (e *Evaluator) leadOf(id string, own []lead.Contribution) *lead.Lead {
 		if sc := &e.set.scores[c.Score]; sc.decay == decayStepped {
 			c.Steps = l.Scores[c.Score].Steps - (e.at-c.Time)/sc.span
 		}
-		c.Own = 0
 		e.enterLedger(c)
 		if !slices.Contains(l.Recent, c.Message) {
 			e.remember(l, c.Message)

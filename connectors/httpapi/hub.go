@@ -12,7 +12,7 @@ import (
 )
 
 // eventTypes are the types of events that are streamed.
-var eventTypes = []string{lead.StageChanged.String(), lead.HandOff.String()}
+var eventTypes = []string{lead.StageChanged.String(), lead.HandOff.String(), lead.LeadMerged.String()}
 
 // event is one output, with what filters look at.
 type event struct {
