@@ -65,6 +65,28 @@ func noteID(l *lead.Lead, id string, merged bool) {
 	}
 }
 
+// mergedIDs is one sorted list of two, without the lead's own id: a lead that went through a chain of a thousand links
+// brings a thousand ids.
+func mergedIDs(own string, a, b []lead.LinkedID) []lead.LinkedID {
+	list := make([]lead.LinkedID, 0, len(a)+len(b))
+	for len(a) > 0 || len(b) > 0 {
+		var x lead.LinkedID
+		switch {
+		case len(b) == 0 || len(a) > 0 && a[0].ID < b[0].ID:
+			x, a = a[0], a[1:]
+		case len(a) == 0 || b[0].ID < a[0].ID:
+			x, b = b[0], b[1:]
+		default:
+			x = lead.LinkedID{ID: a[0].ID, Merged: a[0].Merged || b[0].Merged}
+			a, b = a[1:], b[1:]
+		}
+		if x.ID != own && len(list) < maxKnownIDs {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
 // refuse counts a refused link and keeps it for inspection.
 func (e *Evaluator) refuse(l *lead.Lead, id, with string, at int64, why uint8) {
 	e.counts.Refused[why]++
@@ -94,6 +116,7 @@ func (e *Evaluator) Links(l *lead.Lead, ev *lead.Event, to []Letter) []Letter {
 			return
 		}
 		l.Claims = appendNewest(l.Claims, hash, maxClaims)
+		name(l, id)
 		e.counts.Claimed++
 		to = append(to, Letter{Kind: ClaimLetter, To: id, From: l.ID, Cause: ByTrait, Time: l.Clock, Event: string(ev.MessageID), First: l.FirstSeen, Known: l.Known})
 	})
@@ -246,13 +269,14 @@ func (e *Evaluator) join(n, from *lead.Lead, m *Letter, out []lead.Output) []lea
 	if from == nil {
 		return out
 	}
-	for _, x := range from.IDs {
-		noteID(n, x.ID, x.Merged)
-	}
+	n.IDs = mergedIDs(n.ID, n.IDs, from.IDs)
 	for _, h := range from.Claims {
 		if !slices.Contains(n.Claims, h) {
 			n.Claims = appendNewest(n.Claims, h, maxClaims)
 		}
+	}
+	for _, id := range from.Named {
+		name(n, id)
 	}
 	for _, r := range from.Refused {
 		if !slices.Contains(n.Refused, r) {
@@ -294,4 +318,11 @@ func appendNewest(list []uint64, h uint64, most int) []uint64 {
 		list = slices.Delete(list, 0, len(list)-most+1)
 	}
 	return append(list, h)
+}
+
+// name notes an identifier that the lead has named.
+func name(l *lead.Lead, id string) {
+	if !slices.Contains(l.Named, id) && len(l.Named) < maxNamed {
+		l.Named = append(l.Named, id)
+	}
 }

@@ -40,6 +40,9 @@ func (e *Evaluator) split(n *lead.Lead, m *Letter, out []lead.Output, to []Lette
 		return out, append(to, back)
 	}
 	out = e.Fire(n, min(m.Time, never-1), out)
+	if !begun(n) { // it was removed
+		return out, append(to, back)
+	}
 	e.begin(n, out)
 	n.Clock = max(n.Clock, m.Time)
 	e.enter(n, n.Clock, nil)
