@@ -19,9 +19,13 @@ PKG ?= ./...
 RUN ?= .
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
+# FAULTS, MINUTES and SEED are make campaign's; SEED=0 takes one from the clock.
+FAULTS ?= 500
+MINUTES ?= 120
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint vet fmt fuzz mutants bench bench-quick bench-micro golden generate tree-clean ci clean
+.PHONY: help build demo test race lint vet fmt fuzz mutants campaign bench bench-quick bench-micro golden generate tree-clean ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,6 +66,10 @@ fuzz: ## the rules against their model, CASES times (default a million, an hour)
 
 mutants: ## break the engine in every way of bench/mutants/mutants.txt; a test must notice each (RUN narrows down)
 	go run ./bench/mutants -run '$(RUN)'
+
+campaign: broker-tools ## FAULTS (default 500) against a real broker within MINUTES (default 120); writes bench/results
+	go test ./cmd/leadstream -run '^TestCampaign$$' -v -count 1 -timeout 0 -args -faults $(FAULTS) -minutes $(MINUTES) -seed $(SEED) \
+	  -report $(CURDIR)/bench/results/$(shell date -u +%Y-%m-%d)-campaign.md
 
 bench: broker-tools ## measure end to end against a real broker, beside Kafka Streams; writes bench/results
 	go run ./bench/e2e -form full $(BENCHFLAGS)

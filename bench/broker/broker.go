@@ -39,6 +39,9 @@ type Options struct {
 	Settings []string
 	// Heap are the JVM's memory flags. Default -Xmx1g -Xms256m.
 	Heap string
+	// Advertise, host:port, makes the broker listen at Behind too and tell those who connect there to come to
+	// this address: a proxy's, that connects to Behind. Those who come to Addr are told Addr.
+	Advertise string
 }
 
 // Broker is a running broker. Its methods are called from one goroutine at a time.
@@ -47,6 +50,7 @@ type Broker struct {
 	dir, scripts     string
 	discard          bool
 	port, controller int
+	behind           string
 	cmd              *exec.Cmd
 	stdin            io.Closer
 	pid              int
@@ -124,6 +128,23 @@ func (b *Broker) prepare() error {
 	if err := os.MkdirAll(b.scripts, 0o755); err != nil {
 		return fmt.Errorf("writing the broker's script: %w", err)
 	}
+	var err error
+	if b.port, b.controller, err = freePorts(); err != nil {
+		return err
+	}
+	if b.opts.Advertise != "" {
+		port, _, err := freePorts()
+		if err != nil {
+			return err
+		}
+		b.behind = "127.0.0.1:" + strconv.Itoa(port)
+		// The last of several lines with one name holds.
+		b.opts.Settings = append([]string{
+			"listeners=CLIENTS://" + b.Addr() + ",PROXIED://" + b.behind + ",CONTROLLER://127.0.0.1:" + strconv.Itoa(b.controller),
+			"advertised.listeners=CLIENTS://" + b.Addr() + ",PROXIED://" + b.opts.Advertise,
+			"listener.security.protocol.map=CLIENTS:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		}, b.opts.Settings...)
+	}
 	for name, content := range map[string][]byte{
 		"kafka.sh": script, "pom.xml": pom, "extra.properties": []byte(strings.Join(b.opts.Settings, "\n") + "\n"),
 	} {
@@ -134,9 +155,7 @@ func (b *Broker) prepare() error {
 	if err := b.keep(false); err != nil {
 		return fmt.Errorf("marking the broker's directory: %w", err)
 	}
-	var err error
-	b.port, b.controller, err = freePorts()
-	return err
+	return nil
 }
 
 // freePorts asks the system for two ports. They may be taken before the broker binds them, which
@@ -198,6 +217,9 @@ func (b *Broker) launch(ctx context.Context) error {
 
 // Addr is the broker's host:port, the same after Restart.
 func (b *Broker) Addr() string { return "127.0.0.1:" + strconv.Itoa(b.port) }
+
+// Behind is where a proxy at Options.Advertise connects to; "" without one.
+func (b *Broker) Behind() string { return b.behind }
 
 // Kill ends the broker as a crash would. Its data stays for Restart.
 func (b *Broker) Kill() {

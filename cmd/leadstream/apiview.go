@@ -9,6 +9,7 @@ import (
 
 	"leadstream/connectors/httpapi"
 	"leadstream/engine"
+	"leadstream/rules"
 	"leadstream/state/lead"
 )
 
@@ -72,7 +73,11 @@ func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadV
 	case errors.Is(err, engine.ErrNotFound):
 		return nil, httpapi.ErrNotFound
 	case errors.Is(err, engine.ErrNotOwned):
-		return nil, &httpapi.ElsewhereError{Shard: engine.ShardOf([]byte(id), int32(v.cfg.Shards))}
+		shard := engine.ShardOf([]byte(id), int32(v.cfg.Shards))
+		if e, ok := errors.AsType[*engine.ElsewhereError](err); ok {
+			shard = e.Shard // that of the lead that the id was merged into
+		}
+		return nil, &httpapi.ElsewhereError{Shard: shard}
 	case err != nil:
 		return nil, err
 	}
@@ -80,7 +85,10 @@ func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadV
 		ID: l.ID, UserID: l.UserID, Stage: l.Stage, StageSince: httpapi.Time(l.StageSince), AsOf: httpapi.Time(l.At),
 		Scores: map[string]float64{}, Grades: map[string]string{},
 		FirstSeen: httpapi.Time(l.FirstSeen), LastSeen: httpapi.Time(l.LastSeen), Events: l.Events,
-		Shard: l.Shard, RuleSet: l.RuleSet, Ledger: []httpapi.Contribution{},
+		Shard: l.Shard, RuleSet: l.RuleSet, Ledger: []httpapi.Contribution{}, IDs: l.IDs,
+	}
+	for _, r := range l.Refused {
+		view.RefusedLinks = append(view.RefusedLinks, httpapi.RefusedLink{ID: r.ID, With: r.With, Time: httpapi.Time(r.Time), Reason: rules.WhyName(r.Why)})
 	}
 	if l.NextChange != lead.Never {
 		next := httpapi.Time(l.NextChange)

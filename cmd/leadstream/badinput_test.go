@@ -158,7 +158,7 @@ func oddContents(good func(what, members string)) {
 
 func oddIDs(add func(what, value, reason, lead string)) {
 	for _, id := range []string{
-		"\x00", "a\x00b", "\n", "\u2028", "\u202e", "é", "e\u0301", "漢字", "😀", " ", "'; drop table leads; --", "../../etc/passwd", "a/b", "%2e%2e", "?", "#", "0", "-1",
+		"a\x00b", "\n", "\u2028", "\u202e", "é", "e\u0301", "漢字", "😀", " ", "'; drop table leads; --", "../../etc/passwd", "a/b", "%2e%2e", "?", "#", "0", "-1",
 		"null", "undefined", strings.Repeat("i", 1024), "\ufffd",
 	} {
 		text, err := json.Marshal(id)
@@ -167,6 +167,7 @@ func oddIDs(add func(what, value, reason, lead string)) {
 		}
 		add("id", fmt.Sprintf(`{"type":"track","event":"Odd","userId":%s}`, text), "", id)
 	}
+	add("an id of a zero byte", `{"type":"track","event":"Odd","userId":"\u0000"}`, "bad_id", "")
 	add("integer as id", `{"type":"track","userId":12345678901234567890123}`, "", "12345678901234567890123")
 	add("negative integer as id", `{"type":"track","userId":-7}`, "", "-7")
 	add("negative zero as id", `{"type":"track","userId":-0,"event":"Zero"}`, "", "0")

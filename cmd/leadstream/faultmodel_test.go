@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // faultRules is small enough that model, which knows nothing of how the engine works, can be checked by eye.
@@ -28,6 +29,16 @@ transitions:
 handoffs:
   - {name: hot, when: 'score.engagement >= 50', cooldown: 3d, assign: {team: sales}}
 `
+
+// otherRules are faultRules and a score that the ordered leads have nothing of: what they say does not change.
+func otherRules(i int) string {
+	return strings.NewReplacer("signals:\n", "signals:\n  extra: {match: 'event.name == \"Extra\"'}\n", "scores:\n", fmt.Sprintf(`scores:
+  noise:
+    half_life: %dd
+    lines:
+      - {id: extra, signal: extra, add: %d}
+`, i, 10*i)).Replace(faultRules)
+}
 
 // modelEvent is what the model needs of an event, in the order in which they happen to a lead.
 type modelEvent struct {

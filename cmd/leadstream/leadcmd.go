@@ -39,6 +39,14 @@ everything else it is told. One that can't be applied (no such lead, score or st
 		p.leadSay("move LEAD STAGE", "Put a lead into a stage, out of a terminal one too", 2,
 			"  leadstream lead move u-4711 customer --reason signed --config leadstream.yaml", func(args []string, f leadFlags) (rules.Command, error) {
 				return rules.Command{Kind: rules.Move, Stage: args[1], Reason: f.reason}, nil
+			}),
+		p.leadSay("link ID ID", "Make two ids one lead, whoever they are: the first becomes part of the second's", 2,
+			"  leadstream lead link anon-17 u-4711 --config leadstream.yaml", func(args []string, _ leadFlags) (rules.Command, error) {
+				return rules.Command{Kind: rules.Link, With: args[1]}, nil
+			}),
+		p.leadSay("unlink ID", "Make an id that was linked to another a lead of its own again", 1,
+			"  leadstream lead unlink anon-17 --config leadstream.yaml", func(_ []string, _ leadFlags) (rules.Command, error) {
+				return rules.Command{Kind: rules.Unlink}, nil
 			}))
 	return cmd
 }

@@ -270,6 +270,10 @@ func (s *shardReplay) record(j *engine.JournalRecord, tp engine.TopicPartition, 
 	}
 	s.event.Source, s.event.History = src.Name, src.History
 	s.marks[tp] = max(s.mark(tp), min(s.event.Time, r.Timestamp, j.Wall))
+	if id := string(s.event.RoutingID); id[0] == 0 && rules.IsIdentifier(id) {
+		s.out(engine.TopicDeadletter, r.Value)
+		return nil
+	}
 	if id := string(s.event.RoutingID); engine.ShardOf(s.event.RoutingID, s.r.Shards) != s.id {
 		s.forward(id, nil, tp, r)
 		return nil
