@@ -21,6 +21,8 @@ const (
 	// a lead of its own again. They are said to ids, by Receive and Unlink, and refused by Command.
 	Link
 	Unlink
+	// Erase removes a lead and all ids that point to it. It is said to leads by Evaluator.Erase, and refused by Command.
+	Erase
 )
 
 // Command is what an operator or a program says to a lead. It is applied like an event, at its own time:
@@ -40,6 +42,11 @@ type Command struct {
 	Stage, Reason string
 	// With is the id to Link to.
 	With string
+	// Suppress, of Erase, bars all later events of the ids too. Salt is random: a shard's first one is what its erased ids
+	// are hashed with. By is who asked, for the audit record.
+	Suppress bool
+	Salt     []byte
+	By       string
 }
 
 // Verdicts of Command beside Applied and Duplicate.
@@ -72,6 +79,9 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 		e.start(l, t)
 	}
 	out = e.Fire(l, t, out)
+	if !begun(l) { // it was removed
+		return out, Refused
+	}
 	e.begin(l, out)
 	l.Clock = max(l.Clock, t)
 	e.remember(l, hash)

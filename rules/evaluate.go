@@ -34,6 +34,7 @@ type Evaluator struct {
 	own                           uint64     // Own of the contributions of the present message
 	old                           *Evaluator // of the rule set before a switch
 	out                           []lead.Output
+	letters                       []Letter // of timers
 	// marked[c] == stamp says that the event may have changed condition c, touched[s] score s; lookAtAll that any may have been;
 	// skipped that some was not looked at.
 	marked, touched    []uint64
@@ -67,6 +68,10 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 		e.start(l, t)
 	}
 	out = e.Fire(l, min(t, never-1), out)
+	if !begins && !begun(l) { // it was removed
+		begins = true
+		e.start(l, t)
+	}
 	e.begin(l, out)
 	late := l.Clock - t
 	if late <= 0 {
@@ -261,7 +266,7 @@ func (e *Evaluator) settle() {
 // the lead's timer is armed. Nothing fires by it.
 func (e *Evaluator) arm() {
 	l := e.l
-	due := min(e.transitionsHold, e.handoffsHold, e.heldDue())
+	due := min(e.transitionsHold, e.handoffsHold, e.heldDue(), e.retentionDue())
 	if e.skipped {
 		due = min(due, l.Due) // what was not looked at holds until then at least
 	}

@@ -19,6 +19,8 @@ const (
 	ClaimLetter
 	// SplitLetter says that From no longer points to To.
 	SplitLetter
+	// EraseLetter says that the lead From was erased, and asks a node that may have been part of it to go.
+	EraseLetter
 )
 
 // Cause is why ids are linked.
@@ -34,6 +36,9 @@ const (
 	ByCommand
 	// BySplit is what goes back to an id that was separated.
 	BySplit
+	// ByErasure is what follows an erasure, ByRetention the end of a lead of which nothing was heard for too long.
+	ByErasure
+	ByRetention
 )
 
 // String returns the word that lead.merged has for it.
@@ -44,7 +49,7 @@ func (c Cause) String() string {
 	return ""
 }
 
-var causeNames = [...]string{ByEvent: "event", ByAlias: "alias", ByTrait: "trait", ByCommand: "command", BySplit: "unlink"}
+var causeNames = [...]string{ByEvent: "event", ByAlias: "alias", ByTrait: "trait", ByCommand: "command", BySplit: "unlink", ByErasure: "erasure", ByRetention: "retention"}
 
 // The reasons of refused links, in lead.Refusal.
 const (
@@ -89,8 +94,12 @@ type Letter struct {
 	// State is an encoded lead, nil when From never was one.
 	State []byte
 	// IDs are those that leave with From, in a SplitLetter.
+	// Of an EraseLetter they are the erased lead's, where it is not sure that To is one of them.
 	IDs   []string
 	Route Route
+	// Salt and Suppress are those of the Erase, in an EraseLetter.
+	Salt     []byte
+	Suppress bool
 }
 
 // Route is the way of a message through pointers.
@@ -176,7 +185,7 @@ func (e *Evaluator) becomeLead(n *lead.Lead) {
 // reshape gives a node that is no lead, or one that has not begun, the form that this rule set's leads have.
 func (e *Evaluator) reshape(n *lead.Lead) {
 	n.Rules = e.set.id
-	if n.Forward == "" {
+	if n.Forward == "" && !n.Identifier && !n.Gone {
 		n.Scores, n.Edges = make([]lead.Score, len(e.set.scores)), make([]lead.Edge, len(e.set.handoffs))
 	}
 }

@@ -21,6 +21,9 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 		adopt(l, from)
 	} else {
 		out = e.Fire(l, min(from.Clock, never-1), out)
+		if fresh = !begun(l); fresh { // it was removed
+			adopt(l, from)
+		}
 	}
 	at := max(l.Clock, from.Clock)
 	stage := l.Stage

@@ -20,10 +20,15 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 		e.old = old.NewEvaluator()
 	}
 	out = e.old.Fire(l, at, out)
+	e.letters = append(e.letters, e.old.Pending()...)
 	e.counts.Timers += e.old.counts.Timers
 	e.counts.Idle += e.old.counts.Idle
 	e.counts.Stopped += e.old.counts.Stopped
 	e.old.counts.Reset() // errors of rules that are gone are counted for nobody
+	if !begun(l) { // it was removed
+		e.reshape(l)
+		return out
+	}
 	m := migration{from: old, to: e.set, l: l, at: at}
 	gone := m.run()
 	e.begin(l, out)

@@ -16,6 +16,9 @@ type Set struct {
 
 	dedupe             int
 	maxLate, maxFuture int64
+	// retention is how long a lead stays of which nothing is heard, 0 for ever; eraseGrace how long what was erased bars
+	// old events.
+	retention, eraseGrace int64
 
 	signals   []signal
 	dispatch  dispatch

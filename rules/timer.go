@@ -4,9 +4,13 @@ import "leadstream/state/lead"
 
 // Fire fires a lead's timers due at or before due, in order, and appends what is to be said to out. On
 // return l.Due > due. A timer that changes nothing leaves everything else as it was. There are at most 10,000 outputs,
-// and those of one timer, until the next event or command: see spin.
+// and those of one timer, until the next event or command: see spin. What an erasure left is Gone at its due time.
 func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Output {
 	if l.Due > due {
+		return out
+	}
+	if l.Identifier { // only what an erasure left has a timer
+		e.Bury(l, "")
 		return out
 	}
 	e.begin(l, out)
@@ -15,7 +19,12 @@ func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Outp
 		// A due time that a late event, or a signal that was held back, moved into the past fires now.
 		d := l.Due
 		at = max(at, d, l.Clock)
-		if released := e.fireAt(d, at); !released && l.Due <= d {
+		released := e.fireAt(d, at)
+		if at >= e.retentionDue() {
+			e.expire(at)
+			break
+		}
+		if !released && l.Due <= d {
 			panic("bug: a timer is due again at the ms at which it fired")
 		}
 	}
@@ -78,7 +87,7 @@ func (e *Evaluator) spin(outputs int) {
 	l := e.l
 	l.Spins += uint32(outputs)
 	if l.Spins >= maxSpins {
-		l.Due, l.Ready = never, true
+		l.Due, l.Ready = max(e.retentionDue(), e.at+1), true
 		e.counts.Stopped++
 	}
 }

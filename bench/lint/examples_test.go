@@ -40,7 +40,6 @@ var leftOut = map[string]string{
 	"caps":       "caps: {}",
 	"identity":   "identity: {}",
 	"accounts":   "accounts: {}",
-	"retention":  "retention: 365d",
 	"on_timeout": "handoffs: [{name: h, when: 'true', on_timeout: return}]",
 	"calendar":   "handoffs: [{name: h, when: 'true', calendar: office}]",
 }

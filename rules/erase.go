@@ -1,0 +1,191 @@
+package rules
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"leadstream/state/lead"
+)
+
+const (
+	defaultEraseGrace = 7 * day
+	// maxNamed is how many identifiers a lead remembers to have named.
+	maxNamed = 1_000
+)
+
+// subjectPrefix begins the ids of the entities that erasures leave. It begins with that of identifiers: no event can
+// have such an id.
+const subjectPrefix = identifierPrefix + identifierPrefix
+
+// Subject stands for an id that was erased, where the id itself may not: 32 hexadecimal digits. Who knows the salt can
+// check whether an id is meant; nobody can read it back.
+func Subject(salt []byte, id string) string {
+	h := hmac.New(sha256.New, salt)
+	h.Write([]byte(id))
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// BarID is the id of the entity that an erasure leaves on the shard of the id that was erased: while it is there, it bars
+// events up to its After.
+func BarID(salt []byte, id string) string { return subjectPrefix + Subject(salt, id) }
+
+// IsBar says that an id is that of what an erasure left.
+func IsBar(id string) bool { return strings.HasPrefix(id, subjectPrefix) }
+
+// Bar makes n, the entity of a BarID, bar events up to a time: until the rule set's erase_grace is over or, when
+// suppressed, all events for good. One that bars more already is not loosened.
+func (e *Evaluator) Bar(n *lead.Lead, at int64, suppress bool) {
+	due := addSpan(at, e.set.eraseGrace)
+	if suppress {
+		at, due = never, never
+	}
+	n.Scores, n.Edges = nil, nil
+	n.Identifier, n.Gone, n.UserID = true, false, ""
+	// FirstSeen remembers the latest end among all erasures: Due is never where there was none.
+	n.FirstSeen = max(n.FirstSeen, due)
+	n.After, n.Due = max(n.After, at), n.FirstSeen
+}
+
+// Bury leaves nothing of a node but its id. request is what asked for it, "" if nobody did.
+func (e *Evaluator) Bury(n *lead.Lead, request string) {
+	*n = lead.Lead{ID: n.ID, Epoch: n.Epoch, Rules: e.set.id, UserID: request, Due: lead.NoTime, Node: lead.Node{Gone: true}}
+}
+
+// Erase takes a lead away, and asks for all ids to be taken away that point to it. The letters that it appends carry
+// the command's time, salt and request. found is false when nothing was known of the lead.
+func (e *Evaluator) Erase(n *lead.Lead, c *Command, out []lead.Output, to []Letter) (_ []lead.Output, _ []Letter, found bool) {
+	found = begun(n) || len(n.IDs) > 0
+	if begun(n) {
+		subject := Subject(c.Salt, n.ID)
+		out = append(out, lead.Output{
+			Kind: lead.LeadErased, ID: lead.OutputID(subject, n.Incarnation, n.Seq), Lead: subject, At: c.Time, Event: c.ID, RuleSet: e.set.version,
+		})
+	}
+	m := Letter{Kind: EraseLetter, From: n.ID, Cause: ByErasure, Time: c.Time, Event: c.ID, Salt: c.Salt, Suppress: c.Suppress}
+	to = scatter(n, &m, to)
+	e.Bury(n, c.ID)
+	return out, to, found
+}
+
+// scatter appends a copy of m for every node that knows of n: the ids that are the lead's or were to be, the
+// identifiers that it named, and the leads with whom a link was refused.
+func scatter(n *lead.Lead, m *Letter, to []Letter) []Letter {
+	all := make([]string, 0, len(n.IDs))
+	for i := range n.IDs {
+		all = append(all, n.IDs[i].ID)
+	}
+	said := map[string]bool{n.ID: true}
+	say := func(id string, mine bool) {
+		if said[id] || id == "" {
+			return
+		}
+		said[id] = true
+		x := *m
+		x.To, x.Known = id, mine
+		if !mine { // what is not surely the lead's must be seen to point to one of its ids
+			x.IDs = all
+		}
+		to = append(to, x)
+	}
+	for i := range n.IDs {
+		say(n.IDs[i].ID, n.IDs[i].Merged)
+	}
+	for _, id := range n.Named {
+		say(id, false)
+	}
+	for i := range n.Refused {
+		if r := &n.Refused[i]; r.Why != WhyNever { // those are no ids
+			say(r.ID, false)
+			say(r.With, false)
+		}
+	}
+	return to
+}
+
+// EraseNode applies an EraseLetter to the node that it came to. It appends the letter that goes on, if what was erased is
+// mentioned at the end of a pointer. removed says that nothing is left of the node.
+func (e *Evaluator) EraseNode(n *lead.Lead, m *Letter, to []Letter) (_ []Letter, removed bool) {
+	whole := func(id string) bool { return id == m.From || slices.Contains(m.IDs, id) }
+	first := len(m.Route.Path) == 0
+	switch {
+	case m.To == m.From: // what a lead leaves that nothing was heard of for too long
+		removed = n.Forward == "" && !begun(n) && len(n.IDs) == 0
+	case n.Forward != "" && first && (m.Known || whole(n.Forward)):
+		removed = !slices.Contains(n.Apart, m.From)
+	}
+	if removed {
+		request := ""
+		if m.Cause == ByErasure {
+			request = m.Event
+		}
+		e.Bury(n, request)
+		return to, true
+	}
+	next := *m
+	id, ok := e.Follow(n, &next.Route)
+	if ok && id != "" && !IsIdentifier(m.To) {
+		next.To, next.Known = id, false
+		return append(to, next), false
+	}
+	n.Refused = slices.DeleteFunc(n.Refused, func(r lead.Refusal) bool { return r.ID == m.From || r.With == m.From })
+	n.IDs = slices.DeleteFunc(n.IDs, func(x lead.LinkedID) bool { return !x.Merged && x.ID == m.From })
+	n.Apart = slices.DeleteFunc(n.Apart, func(id string) bool { return id == m.From })
+	return to, false
+}
+
+// Turn is what an id that bars a letter answers: what a lead was that points here is taken away too, for the link
+// was said before the erasure. from is the letter's decoded State.
+func (e *Evaluator) Turn(m *Letter, from *lead.Lead, salt []byte, suppress bool, to []Letter) []Letter {
+	if m.Kind != StateLetter {
+		return to
+	}
+	x := Letter{Kind: EraseLetter, From: m.To, Cause: ByErasure, Time: m.Time, Salt: salt, Suppress: suppress}
+	if from == nil {
+		from = &lead.Lead{}
+	}
+	all := from.Clone()
+	all.ID = m.To
+	if _, known := findID(all.IDs, m.From); !known {
+		noteID(all, m.From, true)
+	}
+	return scatter(all, &x, to)
+}
+
+// retentionDue is when a lead is removed if no event comes.
+func (e *Evaluator) retentionDue() int64 {
+	if e.set.retention == 0 {
+		return never
+	}
+	return addSpan(e.l.LastSeen, e.set.retention)
+}
+
+// expire takes away the present lead, of which nothing was heard for too long. What is left has not begun, and is
+// removed by a letter to itself: the shard counts it, so that whoever comes back is another incarnation.
+func (e *Evaluator) expire(at int64) {
+	l := e.l
+	l.Clock = at
+	e.enter(l, at, nil)
+	e.trigger, e.own = timerRetention, 0
+	o := e.output(lead.LeadExpired)
+	o.To, o.EnteredAt, o.InStage = e.set.stages[l.Stage].name, l.StageSince, at-l.StageSince
+	e.out = append(e.out, o)
+	m := Letter{Kind: EraseLetter, From: l.ID, Cause: ByRetention, Time: at}
+	e.letters = scatter(l, &m, e.letters)
+	m.To = l.ID
+	e.letters = append(e.letters, m)
+	fresh := e.set.NewLead(l.ID, l.Incarnation+1)
+	fresh.Epoch, fresh.Pointer, fresh.After, fresh.Apart = l.Epoch, l.Pointer, l.After, l.Apart
+	*l = *fresh
+}
+
+// Pending returns the letters that timers have written since it was called last.
+func (e *Evaluator) Pending() []Letter {
+	to := e.letters
+	e.letters = nil
+	return to
+}
+
+const timerRetention = "timer:retention"
