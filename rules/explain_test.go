@@ -144,7 +144,7 @@ func TestEveryConditionIsKnown(t *testing.T) {
 func TestEveryStateIsExplained(t *testing.T) {
 	explained := []string{
 		"ID", "Epoch", "Incarnation", "Seq", "Rules", "Clock", "FirstSeen", "LastSeen", "LastActive", "Events", "UserID", "Zone", "Stage",
-		"StageSince", "Ready", "Spins", "Due", "Scores", "Lines", "Signals", "Edges", "Traits", "Recent", "RecentNext", "Ledger", "Fields", "Tags", "Held", "Early", "Named",
+		"StageSince", "Ready", "Spins", "Due", "Scores", "Lines", "Signals", "Edges", "Traits", "Recent", "RecentNext", "Ledger", "Fields", "Tags", "Held", "Early", "Node", "IDs", "Claims", "Refused", "Named",
 	}
 	for i := range reflect.TypeFor[lead.Lead]().NumField() {
 		if name := reflect.TypeFor[lead.Lead]().Field(i).Name; !slices.Contains(explained, name) {
