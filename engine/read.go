@@ -17,10 +17,22 @@ type LeadView struct {
 	ID      string
 	Shard   int32
 	RuleSet string
+	// IDs are the ids that were merged into the lead, sorted; Refused the newest links that were refused, oldest first.
+	IDs     []string
+	Refused []lead.Refusal
 }
 
-// Lead returns the committed state of a lead, with its scores as of `at`. It is safe on any goroutine.
-// ErrNotOwned when the lead's shard is not live here, ErrNotFound when there is no such lead.
+// ElsewhereError is ErrNotOwned with the shard that is not live here: that of the id, or of one that it points to.
+type ElsewhereError struct{ Shard int32 }
+
+// Error implements error.
+func (e *ElsewhereError) Error() string { return fmt.Sprintf("shard %d: %v", e.Shard, ErrNotOwned) }
+
+// Unwrap returns ErrNotOwned.
+func (e *ElsewhereError) Unwrap() error { return ErrNotOwned }
+
+// Lead returns the committed state of the lead that an id belongs to, with its scores as of `at`. It is safe on any
+// goroutine. ErrNotOwned, as an ElsewhereError, when a shard that is needed is not live here, ErrNotFound when there is no such lead.
 func (e *Engine) Lead(_ context.Context, id string, at int64) (*LeadView, error) {
 	l, shard, err := e.node(id)
 	if err != nil {
@@ -33,7 +45,13 @@ func (e *Engine) Lead(_ context.Context, id string, at int64) (*LeadView, error)
 	if err != nil {
 		return nil, err
 	}
-	return &LeadView{View: set.NewEvaluator().View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version()}, nil
+	v := &LeadView{View: set.NewEvaluator().View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version(), Refused: l.Refused}
+	for _, x := range l.IDs {
+		if x.Merged {
+			v.IDs = append(v.IDs, x.ID)
+		}
+	}
+	return v, nil
 }
 
 // node returns the lead that an id belongs to, and its shard. A circle of links that is about to be resolved has none.
@@ -58,7 +76,7 @@ func (e *Engine) committedLead(shard int32, id string) (*lead.Lead, error) {
 	s := e.live[shard]
 	e.mu.RUnlock()
 	if s == nil {
-		return nil, fmt.Errorf("shard %d: %w", shard, ErrNotOwned)
+		return nil, &ElsewhereError{Shard: shard}
 	}
 	if l := s.cache.read(id); l != nil {
 		return l, nil

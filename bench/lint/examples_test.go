@@ -38,7 +38,6 @@ var leftOut = map[string]string{
 	"account":    `handoffs: [{name: h, when: 'account.score.x > 1.0'}]`,
 	"triggers":   "triggers: []",
 	"caps":       "caps: {}",
-	"identity":   "identity: {}",
 	"accounts":   "accounts: {}",
 	"on_timeout": "handoffs: [{name: h, when: 'true', on_timeout: return}]",
 	"calendar":   "handoffs: [{name: h, when: 'true', calendar: office}]",

@@ -75,6 +75,17 @@ type LeadView struct {
 	// lines that hold come first, then contributions, newest first, at most 64. What older ones still add is
 	// one entry with the line "older", what min and max take away one with the line "limit".
 	Ledger []Contribution `json:"ledger"`
+	// IDs are the ids that were merged into the lead, RefusedLinks the newest links that were refused.
+	IDs          []string      `json:"ids,omitempty"`
+	RefusedLinks []RefusedLink `json:"refused_links,omitempty"`
+}
+
+// RefusedLink is a link between two ids that was refused: second_user, never, max_ids or apart.
+type RefusedLink struct {
+	ID     string `json:"id"`
+	With   string `json:"with"`
+	Time   Time   `json:"time"`
+	Reason string `json:"reason"`
 }
 
 // Contribution is one entry of a lead's ledger.
