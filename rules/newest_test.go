@@ -306,19 +306,19 @@ func TestGradesBelowTheLowestFloor(t *testing.T) {
 // TestRefusals has what SEMANTICS does not allow and no file of mistakes has.
 func TestRefusals(t *testing.T) {
 	for text, want := range map[string]string{
-		"scores: {s: {lines: [{inactive: 59m, add: -1, repeat: true}]}}":                                    "1h",
-		"scores: {s: {lines: [{inactive: 1h, add: -1, repeat: true}]}}":                                     "",
-		"scores: {s: {min: 1, lines: [{signal: e, add: 1}]}}":                                               "min",
-		"scores: {s: {max: -1, lines: [{signal: e, add: 1}]}}":                                              "max",
-		"scores: {s: {min: 0, max: 0, lines: [{signal: e, add: 1}]}}":                                       "",
-		"scores: {s: {lines: [{signal: e, add: 1}, {signal: e, add: 2}]}}":                                  "id",
-		"scores: {s: {lines: [{signal: e, add: 1}, {id: two, signal: e, add: 2}]}}":                         "",
-		"stages: [a, b]\ntransitions: [{from: [a, b], to: b, when: 'true'}]":                                "starts from",
-		"stages: [a, b]\nterminal: [a]\ntransitions: [{from: any, to: b, when: 'true'}]":                    "",
-		"scores: {s: {half_life: 1d, expire_after: 1d, lines: [{signal: e, add: 1}]}}":                      "exclude",
-		"handoffs: [{name: h, when: 'distinct(\"e\", \"v\", \"1d\") >= 64'}]":                               "",
-		"handoffs: [{name: h, when: 'since(\"e\") > since(\"f\")'}]":                                        "constant",
-		"handoffs: [{name: h, when: 'in_stage() > duration(traits.x)'}]":                                    "constant",
+		"scores: {s: {lines: [{inactive: 59m, add: -1, repeat: true}]}}":                                            "1h",
+		"scores: {s: {lines: [{inactive: 1h, add: -1, repeat: true}]}}":                                             "",
+		"scores: {s: {min: 1, lines: [{signal: e, add: 1}]}}":                                                       "min",
+		"scores: {s: {max: -1, lines: [{signal: e, add: 1}]}}":                                                      "max",
+		"scores: {s: {min: 0, max: 0, lines: [{signal: e, add: 1}]}}":                                               "",
+		"scores: {s: {lines: [{signal: e, add: 1}, {signal: e, add: 2}]}}":                                          "id",
+		"scores: {s: {lines: [{signal: e, add: 1}, {id: two, signal: e, add: 2}]}}":                                 "",
+		"stages: [a, b]\ntransitions: [{from: [a, b], to: b, when: 'true'}]":                                        "starts from",
+		"stages: [a, b]\nterminal: [a]\ntransitions: [{from: any, to: b, when: 'true'}]":                            "",
+		"scores: {s: {half_life: 1d, expire_after: 1d, lines: [{signal: e, add: 1}]}}":                              "exclude",
+		"handoffs: [{name: h, when: 'distinct(\"e\", \"v\", \"1d\") >= 64'}]":                                       "",
+		"handoffs: [{name: h, when: 'since(\"e\") > since(\"f\")'}]":                                                "constant",
+		"handoffs: [{name: h, when: 'in_stage() > duration(traits.x)'}]":                                            "constant",
 		"scores: {s: {lines: [{signal: e, add: 1}]}}\nhandoffs: [{name: h, when: 'score.s > double(lead.events)'}]": "constant",
 	} {
 		_, err := Parse(File{Name: "r", Src: []byte(simple + text)})

@@ -196,7 +196,8 @@ func (x *scope) steady(slot int) (v float64, until int64) {
 			_, until = windowSum(w, s.span, x.at)
 		}
 	case decayStepped:
-		if v := &x.l.Scores[slot]; v.Value != 0 {
+		// What so many steps have made nothing of has no next step that matters.
+		if v := &x.l.Scores[slot]; s.stored(v, x.at) != 0 {
 			until = addSpan(v.Gain, (floorDiv(x.at-v.Gain, s.span)+1)*s.span)
 		}
 	}
