@@ -327,3 +327,63 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// Points that are due in one ms are released by their own time, in whatever order they came.
+func TestHeldPointsGoByTheirOwnTime(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		p := newPerson(t, simple+"scores: {s: {max: 10, lines: [{signal: e, add: 8, hold: 10m}, {signal: f, add: -5, hold: 5m}, {id: base, enter: a, add: 5}]}}\nstages: [a]\n")
+		p.does("begin", "", "")
+		start := p.now
+		order := []struct {
+			name string
+			at   int64
+		}{{"e", start + minute}, {"f", start + 6*minute}}
+		if late {
+			order[0], order[1] = order[1], order[0]
+		}
+		for _, x := range order {
+			p.now = x.at - second
+			p.does(x.name, "", "")
+		}
+		p.now = start + 11*minute
+		p.e.Fire(p.l, p.now, nil)
+		if got := p.score("s"); got != 5 { // 5 + 8 is cut to 10, then 5 go
+			t.Errorf("late %v: %v points", late, got)
+		}
+	}
+}
+
+// A click in the ms of its mail's delivery is a person's, one before it a machine's, whichever is heard of first; so is the third link of a
+// burst when exactly the span lies between.
+func TestWhereMachinesBegin(t *testing.T) {
+	const text = "signals: {e: {match: 'event.name == \"e\"'}, f: {match: 'event.name == \"f\"'}}\n" +
+		"machines: {bursts: {distinct_links: 3, within: 2s}, delivered: f}\nscores: {s: {lines: [{signal: e, add: 1, hold: 10m}]}}\n"
+	type event struct {
+		name, link string
+		at         int64
+	}
+	for _, c := range []struct {
+		events []event
+		want   float64
+	}{
+		{[]event{{"f", "", 0}, {"e", "x", 0}}, 1},
+		{[]event{{"e", "x", 0}, {"f", "", 0}}, 1},
+		{[]event{{"f", "", 1}, {"e", "x", 0}}, 0},
+		{[]event{{"e", "x", 0}, {"f", "", 1}}, 0},
+		{[]event{{"e", "x", 0}, {"e", "y", 1000}, {"e", "z", 2000}}, 0},
+		{[]event{{"e", "x", 0}, {"e", "y", 1000}, {"e", "z", 2001}}, 3},
+		{[]event{{"e", "x", 0}, {"e", "y", 1000}, {"e", "x", 1500}, {"e", "y", 2000}}, 4},
+		{[]event{{"e", "x", 0}, {"e", "y", 0}}, 2},
+	} {
+		p := newPerson(t, text)
+		for _, ev := range c.events {
+			p.now = day + ev.at - second
+			p.does(ev.name, "", `{"email_id": "m", "link": "`+ev.link+`"}`)
+		}
+		p.now = 2 * day
+		p.e.Fire(p.l, p.now, nil)
+		if got := p.score("s"); got != c.want {
+			t.Errorf("%v: %v points, want %v", c.events, got, c.want)
+		}
+	}
+}
