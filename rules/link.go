@@ -245,6 +245,9 @@ func (e *Evaluator) linkAway(n *lead.Lead, m *Letter, to []Letter) (_ []Letter, 
 	s := Letter{Kind: StateLetter, To: m.Target, From: n.ID, Cause: m.Cause, Time: max(n.Clock, m.Time), Event: m.Event}
 	n.Known = n.Known || m.Known
 	s.Known = n.Known
+	if m.Cause == ByCommand && begun(n) {
+		n.Clock = max(n.Clock, m.Time) // commands move the clock
+	}
 	if begun(n) || len(n.IDs) > 0 {
 		moved := *n
 		moved.Epoch = 0 // what it becomes part of has one of its own

@@ -191,6 +191,11 @@ func describe(e *expectation) string {
 		if e.to != "" {
 			b.WriteString(" in stage " + e.to)
 		}
+	} else if e.kind == lead.LeadMerged {
+		b.WriteString("merged " + e.name)
+		if e.reason != "" {
+			b.WriteString(" (" + e.reason + ")")
+		}
 	} else {
 		b.WriteString(e.from + " > " + e.to)
 		if e.reason != "" {
@@ -227,6 +232,8 @@ func (d *differ) happened(o *lead.Output) string {
 			b.WriteString(" to " + o.Team)
 		}
 		b.WriteString(" in stage " + o.To)
+	case lead.LeadMerged:
+		b.WriteString("merged " + o.From + " (" + o.Reason + ")")
 	default:
 		b.WriteString(o.Kind.String() + " " + o.Name)
 	}
@@ -262,6 +269,8 @@ func (t *test) happened(out []lead.Output) string {
 			b.WriteString("stage: " + scalar(o.From+" > "+o.To))
 		case lead.HandOff:
 			b.WriteString("handoff: " + scalar(o.Name))
+		case lead.LeadMerged:
+			b.WriteString("merged: " + scalar(o.From))
 		default:
 			b.WriteString("# " + o.Kind.String())
 		}

@@ -47,7 +47,7 @@ type wantedText struct{ name, text string }
 
 // rawExpectation is an expectation as the file has it.
 type rawExpectation struct {
-	at, stage, handoff *yaml.Node
+	at, stage, handoff, merged *yaml.Node
 }
 
 // expectation reads one entry.
@@ -62,6 +62,7 @@ func (r *fileReader) expectation(n *yaml.Node, t *test) (expectation, bool) {
 		key{"at", func(n *yaml.Node) { raw.at = n }},
 		key{"stage", func(n *yaml.Node) { raw.stage = n }},
 		key{"handoff", func(n *yaml.Node) { raw.handoff = n }},
+		key{"merged", func(n *yaml.Node) { raw.merged = n }},
 		text("reason", &e.reason), text("team", &e.team), text("event", &e.event), text("lead", &e.lead),
 		key{"scores", func(n *yaml.Node) { e.scores = r.numbers(n, "score", r.known.scores) }},
 		key{"grades", func(n *yaml.Node) { r.grades(n, &e) }},
@@ -109,9 +110,17 @@ func (r *fileReader) kind(n *yaml.Node, raw *rawExpectation, e *expectation) {
 		e.kind = lead.HandOff
 		e.name = r.name(raw.handoff, "hand-off", r.text(raw.handoff, "handoff"), r.known.handoffs)
 	}
+	if raw.merged != nil {
+		if e.kind != 0 {
+			r.errorf(n, "an expectation is a stage change, a hand-off or a merge, not two of them")
+			return
+		}
+		e.kind = lead.LeadMerged
+		e.name = r.text(raw.merged, "merged")
+	}
 	switch {
-	case e.reason != "" && e.kind != lead.StageChanged:
-		r.errorf(n, "only a stage change, like stage: lead > mql, has a reason")
+	case e.reason != "" && e.kind != lead.StageChanged && e.kind != lead.LeadMerged:
+		r.errorf(n, "only a stage change, like stage: lead > mql, and a merge have a reason")
 	case e.team != "" && e.kind != lead.HandOff:
 		r.errorf(n, "only a hand-off has a team")
 	case e.event != "" && e.kind == 0:
@@ -231,6 +240,8 @@ func (e *expectation) meets(o *lead.Output) bool {
 		return e.from == o.From
 	case lead.HandOff:
 		return e.name == o.Name && (e.team == "" || e.team == o.Team)
+	case lead.LeadMerged:
+		return e.name == o.From
 	}
 	return false
 }

@@ -66,30 +66,81 @@ func (b *bench) lookBefore(to int64) {
 	for ; b.next < len(b.looks) && b.looks[b.next].at < to; b.next++ {
 		k := &b.looks[b.next]
 		b.fire(k.at)
-		if l := b.leads[k.lead]; l != nil {
+		if b.leads[k.lead] == nil {
+			continue
+		}
+		if l := b.root(k.lead); rules.Begun(l) {
 			k.seen, k.view = true, b.eval.View(l, k.at)
 		}
 	}
 }
 
-func (b *bench) apply(s *step) {
-	l := b.leads[s.lead]
+// node returns what is kept of an id.
+func (b *bench) node(id string) *lead.Lead {
+	l := b.leads[id]
 	if l == nil {
-		l = b.set.NewLead(s.lead, 1)
-		b.leads[s.lead] = l
-		b.order = append(b.order, s.lead)
+		l = b.set.NewLead(id, 1)
+		b.leads[id] = l
+		b.order = append(b.order, id)
 	}
+	return l
+}
+
+// root returns the lead that an id belongs to.
+func (b *bench) root(id string) *lead.Lead {
+	var route rules.Route
+	for {
+		l := b.node(id)
+		to, ok := b.eval.Follow(l, &route)
+		if to == "" || !ok {
+			return l
+		}
+		id = to
+	}
+}
+
+// deliver carries what ids say to each other, at once.
+func (b *bench) deliver(letters []rules.Letter) {
+	for len(letters) > 0 {
+		m := letters[0]
+		letters = letters[1:]
+		var from *lead.Lead
+		if m.State != nil {
+			from = new(lead.Lead)
+			if err := lead.Decode(m.State, from); err != nil {
+				panic("bug: " + err.Error())
+			}
+		}
+		b.out, letters, _ = b.eval.Receive(b.node(m.To), from, &m, b.out, letters)
+	}
+}
+
+func (b *bench) apply(s *step) {
 	if s.event != nil {
-		b.out, _ = b.eval.Apply(l, s.event, b.out)
+		l := b.root(string(s.event.RoutingID))
+		var v rules.Verdict
+		if b.out, v = b.eval.Apply(l, s.event, b.out); v == rules.Applied {
+			b.deliver(b.eval.Links(l, s.event, nil))
+		}
 		return
 	}
 	var verdict rules.Verdict
-	b.out, verdict = b.eval.Command(l, s.command, b.out)
+	switch s.command.Kind {
+	case rules.Link:
+		b.deliver([]rules.Letter{rules.LinkCommand(s.lead, s.command)})
+	case rules.Unlink:
+		var m rules.Letter
+		if m, verdict = b.eval.Unlink(b.node(s.lead), s.command); verdict == rules.Applied {
+			b.deliver([]rules.Letter{m})
+		}
+	default:
+		b.out, verdict = b.eval.Command(b.root(s.lead), s.command, b.out)
+	}
 	switch verdict {
 	case rules.Missed:
 		b.said = append(b.said, s.text+": nothing is known of that message, or not yet")
 	case rules.Refused:
-		b.said = append(b.said, s.text+": refused: points are not added to that score, or the lead is in that stage already")
+		b.said = append(b.said, s.text+": refused: points are not added to that score, or the lead is in that stage already, or the id is not linked")
 	}
 }
 

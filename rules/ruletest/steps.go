@@ -73,7 +73,7 @@ func (r *fileReader) given(n *yaml.Node, t *test) {
 			return
 		}
 		if len(raw.kinds) != 1 {
-			r.errorf(n, "%s must be one of track, page, screen, identify, group, alias, adjust, retract, move and wait", raw.what)
+			r.errorf(n, "%s must be one of track, page, screen, identify, group, alias, adjust, retract, move, link, unlink and wait", raw.what)
 			return
 		}
 		r.command(n, &raw)
@@ -158,6 +158,8 @@ func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
 		}),
 		command("retract", rules.Retract, func(c *rules.Command, n *yaml.Node) { c.Message = lead.HashString(r.text(n, "retract")) }),
 		command("move", rules.Move, func(c *rules.Command, n *yaml.Node) { c.Stage = r.stage(n, r.text(n, "move")) }),
+		command("link", rules.Link, func(c *rules.Command, n *yaml.Node) { c.With = r.text(n, "link") }),
+		command("unlink", rules.Unlink, func(_ *rules.Command, n *yaml.Node) { raw.lead = r.text(n, "unlink") }),
 		key{"points", func(n *yaml.Node) { raw.points = n }},
 		key{"reason", func(n *yaml.Node) { raw.reason = r.text(n, "reason") }},
 		key{"lead", func(n *yaml.Node) { raw.lead = r.text(n, "lead") }},
@@ -233,6 +235,9 @@ func (r *fileReader) step(raw *rawStep, number, i int, at int64) step {
 	ev.RoutingID = []byte(raw.lead)
 	if ev.UserID == nil && ev.AnonymousID == nil {
 		ev.UserID = ev.RoutingID
+	}
+	if ev.Type == lead.Alias {
+		ev.RoutingID = ev.PreviousID
 	}
 	ev.MessageID, ev.MessageHash = []byte(id), lead.HashString(id)
 	ev.Properties = raw.properties
