@@ -120,7 +120,7 @@ func keep(t *testing.T, dir string) {
 	if err != nil {
 		return
 	}
-	f, err := os.CreateTemp("", "leadstream-campaign-*.log")
+	f, err := os.CreateTemp("", "leadstream-campaign-*.log") //nolint:usetesting // it has to outlive the test
 	if err != nil {
 		return
 	}

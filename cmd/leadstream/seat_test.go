@@ -107,7 +107,9 @@ func (f *fault) running(s *seat) {
 func (f *fault) kill(s *seat) {
 	f.t.Helper()
 	_ = s.cmd.Process.Kill() // it may have ended a moment ago
-	<-s.ended
+	if err := <-s.ended; err == nil {
+		f.t.Fatalf("%s ended in order before it was killed\n%s", s.name, f.tail())
+	}
 	s.wanted = false
 }
 

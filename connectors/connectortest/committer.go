@@ -20,6 +20,7 @@ func Committer(t *testing.T, fresh func(testing.TB) Env) {
 		{"FormerOwnerIsRefused", formerOwner},
 		{"CancelledCommitIsInvisible", cancelledCommit},
 		{"FenceWriterEndsItsTransactions", fenceWriter},
+		{"FenceWriterLeavesMembersAlone", fenceMember},
 		{"CloseTwice", func(t *testing.T, e Env) {
 			w := e.Open(t, "a").Committer
 			w.Close()
@@ -204,4 +205,31 @@ func fenceWriter(t *testing.T, e Env) {
 	// Its own id, and that of a member, it must leave alone.
 	must(t, p.Committer.FenceWriter(within(t), "a", 2))
 	must(t, p.Committer.Commit(within(t), transaction(e, f, 3, "still here")))
+}
+
+// fenceMember has a writer that is still in the group with a transaction open: it was decided before it gave up a shard,
+// or will be by itself.
+func fenceMember(t *testing.T, e Env) {
+	if e.LeaveOpen == nil {
+		t.Skip("no transaction can be left open")
+	}
+	p, m := joined(t, e, "a")
+	f, _ := p.Group.Fence()
+	journal := at(e.Topic(engine.TopicJournal), 0)
+	must(t, p.Committer.Commit(within(t), transaction(e, f, 1, "good")))
+	q := e.Open(t, "b")
+	e.LeaveOpen(t, "b", 0, journal.Topic, journal.Partition)
+	n := join(t, q.Group, nil)
+	settled(t, e.Shards, m, n)
+	must(t, p.Committer.FenceWriter(within(t), "b", 1))
+	f, _ = p.Group.Fence()
+	must(t, p.Committer.Commit(within(t), transaction(e, f, 2, "behind")))
+	if got := read(t, p.History, journal, engine.StartOfPartition, engine.CommittedEnd); !slices.Equal(got, []string{"good"}) {
+		t.Errorf("up to the committed end: %v: the member's transaction was ended", got)
+	}
+	must(t, q.Group.Leave(within(t)))
+	must(t, p.Committer.FenceWriter(within(t), "b", 1))
+	if got := all(t, p.History, journal); !slices.Equal(got, []string{"good", "behind"}) {
+		t.Errorf("once it has left the journal has %v", got)
+	}
 }
