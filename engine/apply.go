@@ -128,7 +128,7 @@ func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
 	s.timers.arm(e, l.Due)
 	switch v {
 	case rules.Refused:
-		return refuse("refused", "the rule set has no such score or stage, or there is nothing to change")
+		return refuse("refused", "the rule set has no such score, stage or purpose, or there is nothing to change")
 	case rules.Missed:
 		s.ep.stats.missed++
 	case rules.Duplicate:

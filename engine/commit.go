@@ -375,6 +375,7 @@ func (e *Engine) countRules(s *shard) {
 	c, set := s.ev.Counts(), s.evRules
 	e.m.late.Add(float64(c.Late))
 	e.m.tooLate.Add(float64(c.TooLate))
+	e.m.gated.Add(float64(c.Gated))
 	e.m.idleTimers.Add(float64(c.Idle))
 	e.m.longTraits.Add(float64(c.LongTraits))
 	e.m.stoppedLeads.Add(float64(c.Stopped))

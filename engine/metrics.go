@@ -36,23 +36,23 @@ func (s *epochStats) dead(reason string) {
 
 // metrics are the engine's own. Every name is documented in docs/operations.md.
 type metrics struct {
-	events, received, forwarded, duplicates, late prometheus.Counter
-	conditionErrors                               *prometheus.CounterVec
-	edgesDropped                                  *prometheus.CounterVec
-	tooLate, idleTimers, longTraits, stoppedLeads prometheus.Counter
-	outputs                                       *prometheus.CounterVec
-	deadletters                                   *prometheus.CounterVec
-	epochs, aborts                                *prometheus.CounterVec
-	timers, migrated, redone                      prometheus.Counter
-	cacheHits, cacheMisses, evicted               prometheus.Counter
-	checkpointed                                  prometheus.Counter
-	epochSeconds, commitSeconds, restoreSeconds   prometheus.Histogram
-	shards                                        *prometheus.GaugeVec
-	skewed                                        prometheus.Gauge
-	refused, commands, missed                     prometheus.Counter
-	letters, linked, claimed                      prometheus.Counter
-	linksRefused                                  *prometheus.CounterVec
-	diverged                                      prometheus.Counter
+	events, received, forwarded, duplicates, late        prometheus.Counter
+	conditionErrors                                      *prometheus.CounterVec
+	edgesDropped                                         *prometheus.CounterVec
+	tooLate, gated, idleTimers, longTraits, stoppedLeads prometheus.Counter
+	outputs                                              *prometheus.CounterVec
+	deadletters                                          *prometheus.CounterVec
+	epochs, aborts                                       *prometheus.CounterVec
+	timers, migrated, redone                             prometheus.Counter
+	cacheHits, cacheMisses, evicted                      prometheus.Counter
+	checkpointed                                         prometheus.Counter
+	epochSeconds, commitSeconds, restoreSeconds          prometheus.Histogram
+	shards                                               *prometheus.GaugeVec
+	skewed                                               prometheus.Gauge
+	refused, commands, missed                            prometheus.Counter
+	letters, linked, claimed                             prometheus.Counter
+	linksRefused                                         *prometheus.CounterVec
+	diverged                                             prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -74,6 +74,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		conditionErrors: vec("condition_errors_total", "Expressions that ended in an error and counted as false, by rule.", "rule"),
 		edgesDropped:    vec("edges_dropped_total", "Rising edges inside a cooldown, by hand-off.", "handoff"),
 		tooLate:         counter("events_too_late_total", "Late events older than max_late."),
+		gated:           counter("events_gated_total", "Events whose signals did not count because the consent of the gate was not there."),
 		idleTimers:      counter("timers_idle_total", "Timers that came due and changed nothing."),
 		stoppedLeads:    counter("leads_stopped_total", "Leads that rest until their next event, because rules moved them 10,000 times with none between."),
 		longTraits:      counter("traits_too_long_total", "Trait values too long to keep."),
@@ -121,7 +122,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.shards.WithLabelValues(o)
 	}
 	if reg != nil {
-		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.idleTimers, m.longTraits, m.stoppedLeads, m.outputs,
+		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.gated, m.idleTimers, m.longTraits, m.stoppedLeads, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
 			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed,
 			m.letters, m.linked, m.claimed, m.linksRefused, m.diverged)

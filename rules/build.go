@@ -84,6 +84,9 @@ func (b *builder) call(e ast.Expr, c ast.CallExpr) node {
 	case operators.In:
 		return b.membership(args[0], args[1])
 	case operators.Index:
+		if name, ok := consentName(e); ok {
+			return b.consentOf(name)
+		}
 		return b.member(e)
 	case "signal":
 		s, _ := stringLiteral(args[0])

@@ -187,6 +187,10 @@ func (t *termTaker) call(e ast.Expr, top bool) {
 		t.b.errorf(e, "%s depends on time, so it may only be compared with a constant, as in %s >= 0.5; when it changes could not be told otherwise", describe(e), describe(e))
 		return
 	case name == operators.Index:
+		if name, ok := consentName(e); ok {
+			t.replace(e, term{cond: t.b.consentOf(name)}, types.BoolType)
+			return
+		}
 		t.b.path(e)
 	}
 	for _, x := range children(e) {

@@ -76,6 +76,7 @@ func newEnv(scores, graded, matrices []string) (*cel.Env, error) {
 		cel.Variable("stage", cel.StringType),
 		cel.Variable("traits", celMapType),
 		cel.Variable("tags", cel.MapType(cel.StringType, cel.DoubleType)),
+		cel.Variable("consent", cel.MapType(cel.StringType, cel.BoolType)),
 		cel.Variable("event.time", cel.TimestampType),
 		cel.Variable("lead.id", cel.StringType),
 		cel.Variable("lead.user_id", cel.StringType),

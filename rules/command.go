@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"math"
 
 	"leadstream/state/lead"
@@ -23,6 +24,8 @@ const (
 	Unlink
 	// Erase removes a lead and all ids that point to it. It is said to leads by Evaluator.Erase, and refused by Command.
 	Erase
+	// Consent notes a consent to a purpose, or its withdrawal.
+	Consent
 )
 
 // Command is what an operator or a program says to a lead. It is applied like an event, at its own time:
@@ -47,6 +50,10 @@ type Command struct {
 	Suppress bool
 	Salt     []byte
 	By       string
+	// Purpose and Granted are for Consent; Source says where it was said, "command" if it is "".
+	Purpose string
+	Granted bool
+	Source  string
 }
 
 // Verdicts of Command beside Applied and Duplicate.
@@ -54,7 +61,7 @@ const (
 	// Missed says that nothing is known any more, or not yet, of the message to retract. If it comes, it is
 	// retracted then.
 	Missed Verdict = iota + 3
-	// Refused says that the rule set has no such score or stage, that the score is not added to, that the
+	// Refused says that the rule set has no such score, stage or purpose, that the score is not added to, that the
 	// points are no finite number, or that the lead is in that stage already. Nothing changed.
 	Refused
 )
@@ -102,6 +109,8 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 		}
 	case Move:
 		e.moveTo(stage, c.Reason)
+	case Consent:
+		e.setConsent(e.set.purposeSlot(c.Purpose), c.Granted, t, cmp.Or(c.Source, consentCommand))
 	}
 	e.changed()
 	e.evaluate(byEvent)
@@ -127,6 +136,8 @@ func (e *Evaluator) targets(l *lead.Lead, c *Command) (score, stage int, ok bool
 			}
 		}
 		return 0, 0, false
+	case Consent:
+		return 0, 0, e.set.purposeSlot(c.Purpose) >= 0
 	}
 	return 0, 0, c.Kind == Retract && c.Message != 0
 }

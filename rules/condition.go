@@ -42,7 +42,7 @@ type deps struct {
 	windows, scores, fields []int
 	traits                  []string
 	stage, lead             bool
-	tags                    bool
+	tags, consent           bool
 	// timed says that the value may change with time alone.
 	timed bool
 }

@@ -97,6 +97,9 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	e.lookAtAll = begins
 	e.touch(&e.set.readers.always)
 	e.updateTraits(ev, t)
+	if len(e.set.consent.purposes) > 0 {
+		e.updateConsent(ev, t)
+	}
 	e.matchSignals(ev, t)
 	e.updateWindows(ev, t)
 	e.updateFields(ev, t)
@@ -165,7 +168,14 @@ func (e *Evaluator) remember(l *lead.Lead, hash uint64) {
 func (e *Evaluator) matchSignals(ev *lead.Event, t int64) {
 	e.hits, e.heldNow = e.hits[:0], false
 	e.lookAtMail()
+	gated := e.gated()
+	if gated {
+		e.counts.Gated++
+	}
 	for _, slot := range e.set.dispatch.candidates(ev) {
+		if gated && !e.set.signals[slot].saysConsent() {
+			continue
+		}
 		if rest := e.set.signals[slot].match.rest; rest != nil {
 			if !e.holds(rest) {
 				continue

@@ -254,6 +254,7 @@ func (z *sizer) keeper(slot int) {
 // rest measures tags, what is held back, and hand-offs.
 func (z *sizer) rest() {
 	s := z.set
+	z.consent()
 	if s.tags.declared {
 		z.add("tags", "", fmt.Sprintf("names and weights of the strongest %d", maxTags), func(l *lead.Lead, most bool) {
 			l.Tags = make([]lead.Tag, amount(most, typicalTags, maxTags))

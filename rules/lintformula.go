@@ -55,6 +55,8 @@ func (fs *formulas) ways(n node, want bool) ways {
 		return one(theEvent, answer(false)).either(fs.ways(n.a, false))
 	case *signalNode:
 		return fs.signal(n.slot, want)
+	case *consentNode:
+		return one("consent["+strconv.Quote(fs.set.consent.purposes[n.slot].name)+"]", answer(want))
 	case *stageNode:
 		return one(theStage, fs.oneOf(n.in, fs.set.Stages(), want))
 	case *celNode:

@@ -102,6 +102,7 @@ func (e *Evaluator) combine(l, from *lead.Lead) {
 	e.mergeLines(l, from)
 	e.trimLedger()
 	mergeTraits(l, from)
+	mergeConsents(l, from)
 	e.mergeFields(l, from)
 	e.mergeTags(l, from)
 	e.mergeHeld(l, from)

@@ -25,7 +25,7 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	e.counts.Idle += e.old.counts.Idle
 	e.counts.Stopped += e.old.counts.Stopped
 	e.old.counts.Reset() // errors of rules that are gone are counted for nobody
-	if !begun(l) { // it was removed
+	if !begun(l) {       // it was removed
 		e.reshape(l)
 		return out
 	}
@@ -72,6 +72,7 @@ func (m *migration) run() (gone string) {
 	m.lines()
 	m.windows()
 	m.tags()
+	l.Consents = slices.DeleteFunc(l.Consents, func(c lead.Consent) bool { return m.to.purposeSlot(c.Purpose) < 0 })
 	m.held()
 	edges := make([]lead.Edge, len(m.to.handoffs))
 	for i := range m.to.handoffs {

@@ -57,6 +57,8 @@ func (c *nameCheck) ident(e ast.Expr, locals []string) {
 		c.allow(e, "stage")
 	case "event", "score", "grade", "lead", "matrix", "local":
 		c.errorf(e, "%s needs a field: %s", name, oneOf(prefixed(name, c.ld.fieldsOf(name))))
+	case "consent":
+		c.errorf(e, `consent may only be read by a constant purpose: consent["email"]`)
 	case "tags":
 		c.errorf(e, `tags may only be read one by one, with a constant name: tags["pricing"] >= 0.5`)
 	case "traits":
@@ -66,14 +68,14 @@ func (c *nameCheck) ident(e ast.Expr, locals []string) {
 			c.errorf(e, "not supported by this version: %s", what)
 			return
 		}
-		known := append([]string{"event", "traits", "score", "grade", "stage", "lead", "tags", "matrix", "local"}, c.ld.defineNames...)
+		known := append([]string{"event", "traits", "score", "grade", "stage", "lead", "tags", "consent", "matrix", "local"}, c.ld.defineNames...)
 		c.errorf(e, "unknown name %q%s", name, suggest(name, known))
 	}
 }
 
 // laterRoots are variables of the language that this version does not have.
 var laterRoots = map[string]string{
-	"consent": "consent", "account": "accounts",
+	"account": "accounts",
 }
 
 func prefixed(root string, fields []string) []string {
@@ -172,7 +174,7 @@ func (c *nameCheck) allow(e ast.Expr, root string) bool {
 func (c *nameCheck) comprehension(e ast.Expr, locals []string) {
 	x := e.AsComprehension()
 	for _, v := range []string{x.IterVar(), x.IterVar2()} {
-		if v == "traits" || v == "stage" || c.ld.fieldsOf(v) != nil || laterRoots[v] != "" || c.ld.defines[v] != nil {
+		if v == "traits" || v == "stage" || v == "consent" || c.ld.fieldsOf(v) != nil || laterRoots[v] != "" || c.ld.defines[v] != nil {
 			c.errorf(e, "the loop variable %q hides a name that rules know; call it something else", v)
 			return
 		}
@@ -214,6 +216,9 @@ func (c *nameCheck) call(e ast.Expr, locals []string) {
 			}
 			return
 		}
+	case name == operators.Index && len(args) == 2 && isIdent(args[0], "consent", locals):
+		c.checkConsent(e, args[1])
+		return
 	case name == operators.In && len(args) == 2 && isIdent(args[1], "traits", locals):
 		if s, ok := stringLiteral(args[0]); ok {
 			c.trait(e, s)

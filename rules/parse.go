@@ -21,7 +21,7 @@ func Parse(files ...File) (*Set, error) { return parse(files, zoneVersion) }
 func parse(files []File, zones string) (*Set, error) {
 	ld := &loader{
 		collector: collector{order: make(map[string]int)},
-		set: &Set{dedupe: defaultDedupe, identity: identityRules{maxIDs: defaultMaxIDs}, maxLate: defaultMaxLate, eraseGrace: defaultEraseGrace, maxFuture: defaultMaxFuture, machines: machines{
+		set: &Set{consent: consentRules{gate: -1}, dedupe: defaultDedupe, identity: identityRules{maxIDs: defaultMaxIDs}, maxLate: defaultMaxLate, eraseGrace: defaultEraseGrace, maxFuture: defaultMaxFuture, machines: machines{
 			delivered: -1, mail: mustField("event.properties.email_id"), link: mustField("event.properties.link"),
 		}},
 		signalAt: make(map[string]int), scoreAt: make(map[string]int), stageAt: make(map[string]int),
@@ -112,7 +112,7 @@ func (ld *loader) load(tops []ynode) {
 			field{key: "merge_rank", read: ld.once("merge_rank", ld.readMergeRank)},
 			field{key: "identity", read: ld.once("identity", ld.readIdentity)},
 			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"),
-			ld.unsupported("consent", "consent"), ld.unsupported("caps", "caps"),
+			field{key: "consent", read: ld.once("consent", ld.readConsent)}, ld.unsupported("caps", "caps"),
 			field{key: "retention", read: ld.once("retention", func(v ynode) { ld.setDuration(v, "retention", hour, &ld.set.retention) })},
 			field{key: "erase_grace", read: ld.once("erase_grace", func(v ynode) { ld.setDuration(v, "erase_grace", 0, &ld.set.eraseGrace) })},
 			field{key: includeKey, read: ld.readInclude},

@@ -30,6 +30,7 @@ type Set struct {
 	fields    []fieldKeeper
 	matrices  []matrix
 	tags      tagRules
+	consent   consentRules
 	retracts  []retractRule
 	machines  machines
 	identity  identityRules
@@ -193,6 +194,8 @@ func (s *Set) NewLead(id string, incarnation uint32) *lead.Lead {
 type Counts struct {
 	// Late counts events older than their lead's clock; TooLate those of them older than max_late.
 	Late, TooLate int64
+	// Gated counts events whose signals did not count because a consent was not there.
+	Gated int64
 	// Duplicates counts events that were dropped because their message had been applied.
 	Duplicates int64
 	// Timers counts timers that did something, Idle those that changed nothing.

@@ -18,7 +18,9 @@ type signal struct {
 	// keepers are the windows, fields the fields that its events are entered into.
 	keepers, fields []int
 	tags            []int // tag lines
-	hold            int64 // ms that it is held back
+	// grants and withdraws are purposes of consent.
+	grants, withdraws []int
+	hold              int64 // ms that it is held back
 }
 
 // match is a signal's condition. Comparisons of the event's type and name with constants, joined by &&,

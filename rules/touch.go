@@ -11,7 +11,7 @@ type readers struct{ conds, scores []int }
 // readerIndex has the readers of everything that conditions read.
 type readerIndex struct {
 	traits, keepers, fields, scores []readers
-	tags, stage                     readers
+	tags, stage, consent            readers
 	// always are those that look at the event, its signals, or the lead's counters.
 	always readers
 }
@@ -66,6 +66,9 @@ func (s *Set) enterReader(d *deps, enter func(*readers)) {
 	}
 	if d.stage {
 		enter(&r.stage)
+	}
+	if d.consent {
+		enter(&r.consent)
 	}
 	if d.event || d.signalNow || d.lead {
 		enter(&r.always)

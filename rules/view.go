@@ -22,6 +22,8 @@ type View struct {
 	Scores []lead.NamedScore
 	// Matrices are the cells of the rule set's matrices, in its order.
 	Matrices []lead.NamedCell
+	// Consents are what the lead said about purposes, by their names.
+	Consents []NamedConsent
 	// Tags are the lead's tags, the strongest first, with their weights at At.
 	Tags []NamedTag
 	// NextChange is the first ms at which time alone changes something: points, a stage, a hand-off or a
@@ -67,7 +69,7 @@ func (e *Evaluator) viewNow(l *lead.Lead, at int64) View {
 	v := View{
 		At: at, UserID: l.UserID, FirstSeen: l.FirstSeen, LastSeen: l.LastSeen, Events: l.Events,
 		Stage: e.set.stages[l.Stage].name, StageSince: l.StageSince, NextChange: never,
-		Scores: e.namedScores(), Matrices: e.namedCells(), Tags: e.namedTags(), Ledger: e.contributions(),
+		Scores: e.namedScores(), Matrices: e.namedCells(), Tags: e.namedTags(), Consents: namedConsents(l), Ledger: e.contributions(),
 	}
 	e.explainRest(&v)
 	e.quiet = false

@@ -100,6 +100,9 @@ func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadV
 			view.Grades[s.Name] = s.Grade
 		}
 	}
+	for _, c := range l.Consents {
+		view.Consents = append(view.Consents, httpapi.Consent{Purpose: c.Purpose, Granted: c.Granted, Time: httpapi.Time(c.Time), Source: c.Source})
+	}
 	for _, c := range l.Ledger {
 		view.Ledger = append(view.Ledger, httpapi.Contribution{Score: c.Score, Line: c.Line, Signal: c.Signal,
 			Time: httpapi.Time(c.Time), Points: c.Points, Now: c.Now})

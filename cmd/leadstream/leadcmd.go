@@ -19,7 +19,7 @@ func (p *program) leadCommand() *cobra.Command {
 		Use:   "lead",
 		Short: "Say something to a lead by hand",
 		Long: `The commands below are written to the application's inbox and applied by the lead's shard exactly once, in the order of
-everything else it is told. One that can't be applied (no such lead, score or stage) goes to the dead-letter topic.`,
+everything else it is told. One that can't be applied (no such lead, score, stage or purpose) goes to the dead-letter topic.`,
 		Example: "  leadstream lead adjust u-4711 engagement --points -20 --config leadstream.yaml",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -47,6 +47,13 @@ everything else it is told. One that can't be applied (no such lead, score or st
 		p.leadSay("unlink ID", "Make an id that was linked to another a lead of its own again", 1,
 			"  leadstream lead unlink anon-17 --config leadstream.yaml", func(_ []string, _ leadFlags) (rules.Command, error) {
 				return rules.Command{Kind: rules.Unlink}, nil
+			}),
+		p.leadSay("consent LEAD PURPOSE granted|withdrawn", "Note what a lead consented to", 3,
+			"  leadstream lead consent u-4711 email withdrawn --source phone --config leadstream.yaml", func(args []string, f leadFlags) (rules.Command, error) {
+				if args[2] != "granted" && args[2] != "withdrawn" {
+					return rules.Command{}, fmt.Errorf("%w: expected granted or withdrawn after the purpose", errUsage)
+				}
+				return rules.Command{Kind: rules.Consent, Purpose: args[1], Granted: args[2] == "granted", Source: f.source}, nil
 			}))
 	return cmd
 }
@@ -55,6 +62,7 @@ everything else it is told. One that can't be applied (no such lead, score or st
 type leadFlags struct {
 	points float64
 	reason string
+	source string
 }
 
 // leadSay makes a command that says what make returns to the lead that is its first argument.
@@ -96,6 +104,8 @@ func (p *program) leadSay(use, short string, n int, example string, make func([]
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration file")
 	switch use[0] {
+	case 'c':
+		cmd.Flags().StringVar(&f.source, "source", "", "where it was said")
 	case 'a':
 		cmd.Flags().Float64Var(&f.points, "points", 0, "points to add, below 0 to take away")
 	case 'm':

@@ -62,6 +62,8 @@ type LeadView struct {
 	// Scores are the values at AsOf; Grades are those of the scores that have them.
 	Scores map[string]float64 `json:"scores"`
 	Grades map[string]string  `json:"grades"`
+	// Consents are what the lead said about the purposes of the rule set.
+	Consents []Consent `json:"consents,omitempty"`
 	// NextChangeAt is when time alone next may change something, null if never.
 	NextChangeAt *Time `json:"next_change_at"`
 	FirstSeen    Time  `json:"first_seen"`
@@ -86,6 +88,15 @@ type RefusedLink struct {
 	With   string `json:"with"`
 	Time   Time   `json:"time"`
 	Reason string `json:"reason"`
+}
+
+// Consent is what a lead last said about one purpose.
+type Consent struct {
+	Purpose string `json:"purpose"`
+	Granted bool   `json:"granted"`
+	// Time is when it was said; Source the signal that said it, "context", or what a command names.
+	Time   Time   `json:"time"`
+	Source string `json:"source"`
 }
 
 // Contribution is one entry of a lead's ledger.

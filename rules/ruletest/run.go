@@ -163,6 +163,9 @@ func (b *bench) notes() []string {
 			notes = append(notes, fmt.Sprintf("hand-off %s: %s inside its cooldown", b.set.Handoffs()[i], times(n, "rising edge")))
 		}
 	}
+	if c.Gated > 0 {
+		notes = append(notes, times(c.Gated, "event")+" without the consent that the gate asks for, whose signals do not count")
+	}
 	if c.TooLate > 0 {
 		notes = append(notes, times(c.TooLate, "event")+" older than max_late, for which signal() is false")
 	}

@@ -31,6 +31,7 @@ func (l *Lead) CloneInto(dst *Lead) {
 	dst.Claims = append(old.Claims[:0], l.Claims...)
 	dst.Refused = append(clearTail(old.Refused, len(l.Refused))[:0], l.Refused...)
 	dst.Named = append(clearTail(old.Named, len(l.Named))[:0], l.Named...)
+	dst.Consents = append(clearTail(old.Consents, len(l.Consents))[:0], l.Consents...)
 }
 
 func cloneLines(dst, src []Line) []Line {
@@ -139,6 +140,10 @@ func (l *Lead) Size() int {
 	}
 	for i := range l.Refused {
 		n += len(l.Refused[i].ID) + len(l.Refused[i].With)
+	}
+	n += arrayBytes(l.Consents)
+	for i := range l.Consents {
+		n += len(l.Consents[i].Purpose) + len(l.Consents[i].Source)
 	}
 	for i := range l.Fields {
 		n += cap(l.Fields[i].Value.Text)

@@ -18,7 +18,7 @@ import (
 //	24 fields         25 tags         26 held          27 early
 //	28 ready         29 forward       30 pointer       31 node bits
 //	32 apart         33 ids           34 claims        35 refused
-//	36 spins         37 after         38 named
+//	36 spins         37 after         38 named         39 consents
 //
 // Due is nil for Never. Every other time is its distance from the clock, nil for 0: near times
 // take 5 bytes or fewer instead of 9. A float that is a whole number is written as an integer: most points
@@ -26,7 +26,8 @@ import (
 // byte string of 8 bytes each, big endian, nil when empty.
 //
 // Schema 1 ended with the ledger, and had neither gain and steps of a score nor steps of a contribution.
-// Schema 2 ended with ready, and had no own of a contribution. Schema 3 ended with refused.
+// Schema 2 ended with ready, and had no own of a contribution. Schema 3 ended with refused, schema 4
+// with named.
 //
 // Every number has one form, the shortest, and readers accept no other: equal leads are equal bytes,
 // and what decodes encodes to the same bytes again.
@@ -36,11 +37,11 @@ import (
 // the speed nor the one form can be had from them. A test reads it with such a package.
 
 // SchemaVersion is the version of the encoding that AppendEncode writes. Decode reads it and every older one.
-const SchemaVersion = 4
+const SchemaVersion = 5
 
 // Elements of the array, and fields of the structs inside its flat arrays.
 const (
-	leadFields         = 39
+	leadFields         = 40
 	scoreFields        = 6
 	lineFields         = 5
 	signalFields       = 4
@@ -54,10 +55,11 @@ const (
 	heldFields         = 11
 	linkedFields       = 2
 	refusalFields      = 4
+	consentFields      = 4
 
 	leadFields1, scoreFields1, contributionFields1 = 24, 4, 6 // of version 1
 	leadFields2, contributionFields2               = 29, 7    // of version 2
-	leadFields3                                    = 36       // of version 3
+	leadFields3, leadFields4                       = 36, 39   // of versions 3 and 4
 )
 
 var (
@@ -117,6 +119,7 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.uint(uint64(l.Spins))
 	e.time(l.After)
 	e.strs(l.Named)
+	e.consents(l.Consents)
 	return e.b
 }
 

@@ -46,3 +46,13 @@ func (e *encoder) refused(s []Refusal) {
 		e.uint(uint64(s[i].Why))
 	}
 }
+
+func (e *encoder) consents(s []Consent) {
+	e.array(len(s) * consentFields)
+	for i := range s {
+		e.str(s[i].Purpose)
+		e.bool(s[i].Granted)
+		e.time(s[i].Time)
+		e.str(s[i].Source)
+	}
+}

@@ -47,18 +47,21 @@ func Decode(src []byte, l *Lead) error {
 		l.Ready = d.bool("ready")
 	}
 	l.Node = Node{Apart: l.Apart[:0]}
-	l.IDs, l.Claims, l.Refused, l.Named = l.IDs[:0], l.Claims[:0], l.Refused[:0], l.Named[:0]
+	l.IDs, l.Claims, l.Refused, l.Named, l.Consents = l.IDs[:0], l.Claims[:0], l.Refused[:0], l.Named[:0], l.Consents[:0]
 	if d.version > 2 {
 		d.node(&l.Node)
 		l.IDs = d.linked(l.IDs)
 		l.Claims = d.hashes(l.Claims)
 		l.Refused = d.refused(l.Refused)
 	}
-	l.Spins = 0
+	l.Spins, l.After = 0, 0
 	if d.version > 3 {
 		l.Spins = uint32(d.uintTo("spins", math.MaxUint32))
 		l.After = d.time("after")
 		l.Named = d.strs("named", l.Named)
+	}
+	if d.version > 4 {
+		l.Consents = d.consents(l.Consents)
 	}
 	if d.err == nil && d.i != len(src) {
 		d.fail("end", "more bytes follow")
@@ -108,7 +111,7 @@ func (d *decoder) header() {
 		d.err = fmt.Errorf("decoding lead: %w: schema %d, this program knows up to %d", ErrNewerSchema, version, SchemaVersion)
 	case version == 0:
 		d.fail("schema version", "is 0")
-	case version == 1 && n != leadFields1, version == 2 && n != leadFields2, version == 3 && n != leadFields3, version > 3 && n != leadFields:
+	case version == 1 && n != leadFields1, version == 2 && n != leadFields2, version == 3 && n != leadFields3, version == 4 && n != leadFields4, version > 4 && n != leadFields:
 		d.fail("lead", "has another number of fields than its schema")
 	}
 	d.version = version
@@ -260,6 +263,16 @@ func (d *decoder) refused(s []Refusal) []Refusal {
 		r := &s[i]
 		r.ID, r.With = d.str("refused id", r.ID), d.str("refused with", r.With)
 		r.Time, r.Why = d.time("refused time"), uint8(d.uintTo("refused why", math.MaxUint8))
+	}
+	return s
+}
+
+func (d *decoder) consents(s []Consent) []Consent {
+	s = resize(s, d.array("consents", consentFields))
+	for i := range s {
+		c := &s[i]
+		c.Purpose, c.Granted = d.str("consent purpose", c.Purpose), d.bool("consent granted")
+		c.Time, c.Source = d.time("consent time"), d.str("consent source", c.Source)
 	}
 	return s
 }

@@ -78,8 +78,16 @@ func goldenV4() *Lead {
 	return l
 }
 
+// goldenV5 is the lead in testdata/lead_v5.hex, written when schema 5 was the newest.
+func goldenV5() *Lead {
+	l := goldenV4()
+	l.Consents = []Consent{{Purpose: "ads", Time: 1_794_000_000_000, Source: "unsubscribed"}, {Purpose: "email", Granted: true, Time: 1_795_000_000_000, Source: "context"}}
+	return l
+}
+
 func TestGolden(t *testing.T) {
-	for file, want := range map[string]*Lead{"testdata/lead_v1.hex": goldenV1(), "testdata/lead_v2.hex": goldenV2(), "testdata/lead_v3.hex": goldenV3(), "testdata/lead_v4.hex": goldenV4()} {
+	for file, want := range map[string]*Lead{"testdata/lead_v1.hex": goldenV1(), "testdata/lead_v2.hex": goldenV2(), "testdata/lead_v3.hex": goldenV3(), "testdata/lead_v4.hex": goldenV4(),
+		"testdata/lead_v5.hex": goldenV5()} {
 		newest := strings.HasSuffix(file, fmt.Sprintf("_v%d.hex", SchemaVersion))
 		if *writeGolden && newest {
 			writeOnce(t, file, want)

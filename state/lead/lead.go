@@ -90,6 +90,17 @@ type Lead struct {
 	Refused []Refusal
 	// Named are the ids of the identifiers that the lead has named, oldest first: who is erased must be found by them.
 	Named []string
+	// Consents are what the lead said about the purposes of the rule set, sorted by purpose.
+	Consents []Consent
+}
+
+// Consent is what a lead last said about one purpose.
+type Consent struct {
+	Purpose string
+	Granted bool
+	// Time is the event's or command's; Source where it was said, in words of package rules.
+	Time   int64
+	Source string
 }
 
 // Node is the place of an id among those of one person. Every id is a node: a lead, or a forward pointer
