@@ -28,7 +28,9 @@ type Engine struct {
 	mu       sync.RWMutex
 	live     map[int32]*shard
 	ruleSets map[lead.RuleSetID]*rules.Set
-	status   Status
+	// pastRules are those that were in force as far as this process knows, the present one included.
+	pastRules map[lead.RuleSetID]bool
+	status    Status
 
 	// active is the rule set that shards are to switch to; fileKnown that the rules topic names this process's files.
 	active    atomic.Pointer[rules.Set]
@@ -65,8 +67,8 @@ func New(cfg Config) (*Engine, error) {
 		cfg: cfg, log: cfg.Logger, m: newMetrics(cfg.Registerer),
 		sources:  make(map[string]*SourceConfig, len(cfg.Sources)),
 		live:     make(map[int32]*shard),
-		ruleSets: map[lead.RuleSetID]*rules.Set{cfg.Rules.ID(): cfg.Rules},
-		polled:   make(chan []Fetch), pollCmds: make(chan pollCmd),
+		ruleSets: map[lead.RuleSetID]*rules.Set{cfg.Rules.ID(): cfg.Rules}, pastRules: map[lead.RuleSetID]bool{cfg.Rules.ID(): true},
+		polled: make(chan []Fetch), pollCmds: make(chan pollCmd),
 		commits: make(chan *epoch), decided: make(chan decision, 1),
 		store: make(chan *epoch, 4), stored: make(chan *epoch, 8),
 		followed: make(chan followed, 256), restored: make(chan restoration),

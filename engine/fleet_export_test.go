@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 
+	"leadstream/rules"
 	"leadstream/state"
 	"leadstream/state/lead"
 )
@@ -187,4 +189,13 @@ func (f *Fleet) Node(id string) (*lead.Lead, error) {
 		return nil, err
 	}
 	return e.spec, err
+}
+
+// SwitchOne makes one shard follow another rule set that the others have not heard of.
+func (f *Fleet) SwitchOne(i int32, set *rules.Set) {
+	f.e.mu.Lock()
+	f.e.ruleSets[set.ID()] = set
+	f.e.mu.Unlock()
+	f.shards[i].active = new(atomic.Pointer[rules.Set])
+	f.shards[i].active.Store(set)
 }

@@ -97,6 +97,9 @@ func (e *Engine) takeRules(r *Record) {
 	}
 	e.mu.Lock()
 	e.ruleSets[x.ID()] = x
+	if !e.started {
+		e.pastRules[x.ID()] = true
+	}
 	e.mu.Unlock()
 }
 
@@ -112,11 +115,12 @@ func (e *Engine) putInForce(a activeRecord) error {
 	if a.Version == now.Version() {
 		return nil
 	}
-	e.mu.RLock()
-	defer e.mu.RUnlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, set := range e.ruleSets {
 		if set.Version() == a.Version {
 			e.active.Store(set)
+			e.pastRules[set.ID()] = true
 			e.log.Info("a rule set was applied", "before", now.Version(), "now", set.Version())
 			return nil
 		}

@@ -27,10 +27,13 @@ type shard struct {
 	ev      *rules.Evaluator
 	evRules *rules.Set // whose evaluator ev is
 	ruleSet func(lead.RuleSetID) (*rules.Set, error)
-	active  *atomic.Pointer[rules.Set] // what to switch to
-	event   lead.Event
-	outs    []lead.Output
-	letters []rules.Letter
+	// newer puts a rule set in force that came from another process before this one heard of it; see switchesFirst.
+	newer       func(lead.RuleSetID) (bool, error)
+	switchFirst bool
+	active      *atomic.Pointer[rules.Set] // what to switch to
+	event       lead.Event
+	outs        []lead.Output
+	letters     []rules.Letter
 
 	// st is the speculative state; done the committed one.
 	st, done shardState
@@ -159,6 +162,7 @@ func (s *shard) begin(c clockInput) {
 	for i := range s.st.parts {
 		s.st.parts[i].floor = c.floors[i]
 	}
+	s.switchFirst = false
 	s.switchRules()
 	s.useRules()
 	s.ep = &shardEpoch{number: s.st.epoch, start: s.st.clone()}
@@ -200,7 +204,7 @@ func (s *shard) full() bool {
 	if s.redo != nil {
 		return false // the journal says where it ended
 	}
-	return ep.inputs >= s.cfg.MaxEpochRecords || ep.fired >= s.cfg.MaxEpochTimers ||
+	return s.switchFirst || ep.inputs >= s.cfg.MaxEpochRecords || ep.fired >= s.cfg.MaxEpochTimers ||
 		ep.outputs >= s.cfg.MaxEpochOutputs || ep.bytes >= s.cfg.MaxEpochBytes
 }
 
@@ -250,6 +254,9 @@ func (s *shard) runFetch(i int, f *Fetch) (bool, error) {
 			return false, nil
 		}
 		rec := &f.Records[s.at]
+		if first, err := s.switchesFirst(p, rec); first || err != nil {
+			return false, err
+		}
 		s.at++
 		r.Count++
 		r.Sum = crc32.Update(r.Sum, castagnoli, rec.Value)
