@@ -23,6 +23,8 @@ type Config struct {
 	Sources []SourceConfig
 	// SourcePartitions is the number of partitions of each source topic.
 	SourcePartitions map[string]int32
+	// TopicIDs are the cluster's ids of the sources and of the inbox, by topic; those that are not known are left out.
+	TopicIDs map[string]string
 	// Rules is the rule set to run. Shards that ran another one switch to it. Required.
 	Rules *rules.Set
 	// Logic names the versions that decide results (engine, CEL, time zones, Go), for the journal.

@@ -125,7 +125,7 @@ func (s *shard) journal(ep *shardEpoch, end *shardState) *JournalRecord {
 		p := &end.parts[i]
 		j.Parts = append(j.Parts, JournalPart{
 			Topic: p.Topic, Partition: p.Partition, WatermarkStart: ep.start.parts[i].watermark,
-			Watermark: p.watermark, Floor: p.floor, Next: p.next, LeaderEpoch: p.leaderEpoch,
+			Watermark: p.watermark, Floor: p.floor, Next: p.next, LeaderEpoch: p.leaderEpoch, TopicID: s.cfg.TopicIDs[p.Topic],
 		})
 	}
 	return j

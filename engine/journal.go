@@ -100,11 +100,13 @@ type JournalPart struct {
 	// Next is the position after the epoch.
 	Next        int64
 	LeaderEpoch int32
+	// TopicID is the cluster's id of the topic, "" when it is not known: a topic that was deleted and made anew has another.
+	TopicID string
 }
 
 // DecodeMsgpack implements msgpack.CustomDecoder.
 func (p *JournalPart) DecodeMsgpack(d *msgpack.Decoder) error {
-	return decodeFields(d, &p.Topic, &p.Partition, &p.WatermarkStart, &p.Watermark, &p.Floor, &p.Next, &p.LeaderEpoch)
+	return decodeFields(d, &p.Topic, &p.Partition, &p.WatermarkStart, &p.Watermark, &p.Floor, &p.Next, &p.LeaderEpoch, &p.TopicID)
 }
 
 // JournalRange is a run of records of one partition, positions From to Next (exclusive), holding Count

@@ -163,3 +163,20 @@ func TestSourceWasChanged(t *testing.T) {
 	}
 	says(t, r.ends(t.TempDir()), engine.ErrDisagree, "web/2", "the topic was changed")
 }
+
+// TestTopicMadeAnew: a source was deleted and made anew, with more in it than was read. Going on at the old position would leave
+// out what is before.
+func TestTopicMadeAnew(t *testing.T) {
+	r := newRig(t, 2)
+	id := "first"
+	r.tune = func(c *engine.Config) { c.TopicIDs = map[string]string{"web": id} }
+	r.produce(1, 40, 300)
+	dir := t.TempDir()
+	r.settleAndStop(dir)
+	r.settleAndStop(dir) // the same one is no trouble
+	id = "second"
+	says(t, r.ends(dir), engine.ErrDisagree, `"web"`, "made anew", "another name")
+	id = "first"
+	r.settleAndStop(dir)
+	r.check()
+}

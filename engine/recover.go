@@ -52,6 +52,9 @@ func (e *Engine) restore(ctx context.Context, id int32) (*shard, error) {
 	if jr.last == nil {
 		return s, e.startEmpty(s, offsets)
 	}
+	if err := e.sameTopics(id, jr.last); err != nil {
+		return nil, err
+	}
 	s, err = e.rebuild(ctx, s, jtp, jr)
 	if err != nil {
 		return nil, err

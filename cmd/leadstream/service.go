@@ -150,7 +150,7 @@ func (s *service) openEngine(ctx context.Context, partitions map[string]int32, r
 		cut = -1 // The engine's word for never.
 	}
 	s.engine, err = engine.New(engine.Config{
-		App: c.App, Shards: int32(c.Shards), Sources: sources, SourcePartitions: partitions, Rules: s.rules, Logic: logic(),
+		App: c.App, Shards: int32(c.Shards), Sources: sources, SourcePartitions: partitions, TopicIDs: s.cluster.TopicIDs(), Rules: s.rules, Logic: logic(),
 		CommitInterval: time.Duration(c.Epoch.CommitInterval), CheckpointInterval: time.Duration(c.CheckpointInterval), CutInterval: cut,
 		IdleAfter: time.Duration(c.IdleAfter), WatermarkWait: time.Duration(c.WatermarkWait),
 		MaxEpochRecords: c.Epoch.MaxRecords, MaxEpochTimers: c.Epoch.MaxTimers, MaxEpochOutputs: c.Epoch.MaxOutputs,

@@ -32,6 +32,8 @@ type Cluster struct {
 	// txnV2 says that the cluster runs transactions of version 2 (KIP-890): partitions and offsets join
 	// a transaction without being announced, and every end raises the producer's epoch.
 	txnV2 bool
+	// topicIDs is set by EnsureTopics.
+	topicIDs map[string]string
 }
 
 // required are the oldest request versions that work: offsets in transactions that are checked

@@ -213,6 +213,18 @@ func TestEnsureTopicsSources(t *testing.T) {
 	}
 	_, err = c.EnsureTopics(t.Context(), []string{"there", "compacted"})
 	must(t, err)
+	before := c.TopicIDs()["there"]
+	_, err = kadm.NewClient(c.admin).DeleteTopic(t.Context(), "there")
+	must(t, err)
+	must(t, b.cluster.CreateTopic("there", 1, nil))
+	_, err = openAt(t, b.Addresses(), nil).EnsureTopics(t.Context(), []string{"there"})
+	must(t, err)
+	again := openAt(t, b.Addresses(), nil)
+	_, err = again.EnsureTopics(t.Context(), []string{"there"})
+	must(t, err)
+	if ids := again.TopicIDs(); len(before) != 16 || len(ids["there"]) != 16 || ids["there"] == before || len(ids["app.inbox"]) != 16 {
+		t.Errorf("topic ids are %x, before the source was made anew %x", ids, before)
+	}
 	if n := strings.Count(logged.String(), "source topic is compacted"); n != 1 || !strings.Contains(logged.String(), "topic=compacted") {
 		t.Errorf("warned %d times: %s", n, logged.String())
 	}

@@ -88,8 +88,18 @@ func (c *Cluster) EnsureTopics(ctx context.Context, sources []string) (map[strin
 	if err := c.checkTopics(ctx, adm, sources); err != nil {
 		return nil, err
 	}
+	c.topicIDs = map[string]string{}
+	for _, name := range append([]string{c.TopicName(engine.TopicInbox)}, sources...) {
+		if d := have[name]; d.Err == nil && d.ID != (kadm.TopicID{}) {
+			c.topicIDs[name] = string(d.ID[:])
+		}
+	}
 	return counts, nil
 }
+
+// TopicIDs are the cluster's ids of the sources and the inbox as EnsureTopics found them: 16 bytes each. A topic that it made, or
+// that a cluster older than topic ids has, is left out.
+func (c *Cluster) TopicIDs() map[string]string { return c.topicIDs }
 
 // topicConfigs are the settings t is created with, its overrides included.
 func (c *Cluster) topicConfigs(t engine.Topic) map[string]string {
