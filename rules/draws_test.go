@@ -46,7 +46,7 @@ func checkTimed(t *testing.T, n int, runs []modelRun) {
 			all += run.timed[term]
 		}
 		t.Logf("%s: %d times", term, all)
-		if all < n/2000 {
+		if all < max(1, n/10_000) { // some turn by time alone in one of a few thousand
 			t.Errorf("in %d histories time made %s fire %d times", n, term, all)
 		}
 	}

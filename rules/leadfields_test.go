@@ -59,3 +59,70 @@ func TestLeadFields(t *testing.T) {
 		}
 	}
 }
+
+// TestActivity: track, page and screen events are activity; identify, group and alias are not, and neither is what the line does not
+// name. F, the last firing, holds without repeat until there is activity after it.
+func TestActivity(t *testing.T) {
+	for kind, active := range map[lead.Type]bool{lead.Track: true, lead.Page: true, lead.Screen: true, lead.Identify: false, lead.Group: false, lead.Alias: false} {
+		p := newPerson(t, simple+"scores: {s: {lines: [{id: silent, inactive: 10d, add: -1}]}, o: {lines: [{id: silent, inactive: 10d, of: f, add: -1}]}}\n")
+		p.does("e", "", "")
+		begin := p.l.Clock
+		p.e.Apply(p.l, &lead.Event{Type: kind, Time: begin + 5*day}, nil)
+		p.now = begin + 10*day
+		p.e.Fire(p.l, p.now, nil)
+		if got := p.score("s"); (got == 0) != active {
+			t.Errorf("%v after five days: %v after ten", kind, got)
+		}
+		if got := p.score("o"); got != -1 {
+			t.Errorf("%v is no f: %v", kind, got)
+		}
+		p.e.Apply(p.l, &lead.Event{Type: kind, Time: begin + 20*day}, nil)
+		p.now = begin + 40*day
+		p.e.Fire(p.l, p.now, nil)
+		if got, want := p.score("s"), map[bool]float64{true: -2, false: -1}[active]; got != want {
+			t.Errorf("%v after twenty days: %v after forty, want %v", kind, got, want)
+		}
+	}
+}
+
+// TestTheLatestSays: of user ids and time zones the latest event's counts, of two at one time the one that came later, and never an
+// older one's.
+func TestTheLatestSays(t *testing.T) {
+	set, err := Parse(File{Name: "r", Src: []byte("handoffs: [{name: h, when: 'local.hour == 3'}]\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, l := set.NewEvaluator(), set.NewLead("ann", 1)
+	for _, c := range []struct {
+		at                         int64
+		user, zone, isUser, inZone string
+	}{
+		{2 * day, "u1", "Europe/Berlin", "u1", "Europe/Berlin"},
+		{2 * day, "u2", "Asia/Tokyo", "u2", "Asia/Tokyo"},
+		{2*day - 1, "u3", "Europe/Paris", "u2", "Asia/Tokyo"},
+		{3 * day, "", "", "u2", "Asia/Tokyo"},
+		{2*day + 1, "u4", "Europe/Rome", "u2", "Asia/Tokyo"},
+		{4 * day, "u5", "No/Where", "u5", "Asia/Tokyo"},
+	} {
+		ev := &lead.Event{Type: lead.Page, Time: c.at, Context: lead.Object(`{"timezone": "` + c.zone + `"}`)}
+		if c.user != "" {
+			ev.UserID = []byte(c.user)
+		}
+		e.Apply(l, ev, nil)
+		if l.UserID != c.isUser || l.Zone != c.inZone {
+			t.Errorf("after %s in %s the lead is %s in %s", c.user, c.zone, l.UserID, l.Zone)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://www.Example.com:8080/a?b#c": "www.example.com", "//example.com": "example.com", "http://a@b@example.com/x@y": "example.com",
+		"https://[2001:DB8::1]:443/": "[2001:db8::1]", "https://[2001:db8::1]/": "[2001:db8::1]", "/path": "", "example.com/x": "", "mailto:a@b": "",
+		"https://example.com?x=http://other.com": "example.com", "": "",
+	} {
+		if got := string(urlHost([]byte(url))); got != want {
+			t.Errorf("the host of %q is %q, want %q", url, got, want)
+		}
+	}
+}
