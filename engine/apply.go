@@ -245,8 +245,6 @@ func (s *shard) touch(e *entry) (*lead.Lead, error) {
 	case e.madeIn == n:
 		return l, nil
 	case s.redo != nil && l.Epoch >= n:
-		// What the store has may be ahead of the state topic: a standby writes to the store alone.
-		s.dirty.push(e, n)
 		return nil, nil
 	default:
 		e.spec = l.Clone()

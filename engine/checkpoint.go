@@ -47,6 +47,7 @@ type slice struct {
 	entries []sliced
 	redo    uint64 // the redo point once it is written
 	epoch   uint64 // of the transaction
+	extra   []byte // of the store's meta
 }
 
 type sliced struct {

@@ -11,6 +11,7 @@ import (
 // work applies what there is and commits what is ready. It is called after everything that happens.
 func (e *Engine) work() error {
 	lp := &e.loop
+	e.tendStandbys()
 	waits := e.cfg.Group.Pending() || !lp.fencedAt.IsZero() || time.Now().Before(lp.retryAt)
 	if !lp.fencedAt.IsZero() {
 		if f, ok := e.cfg.Group.Fence(); ok && f != lp.fenced {
@@ -399,7 +400,7 @@ func (e *Engine) countRules(s *shard) {
 
 // evict keeps the caches within their budget.
 func (e *Engine) evict(busy []*shard) {
-	limit := e.cfg.CacheBytes / int64(max(1, len(e.live)))
+	limit := e.cacheShare.Load()
 	for _, s := range busy {
 		n := s.cache.shrink(limit, func(x *entry) { s.timers.release(x, x.storedDue) })
 		e.m.evicted.Add(float64(n))

@@ -27,11 +27,15 @@ type Engine struct {
 	// mu guards what readers on other goroutines see; a shard's leads have their own lock.
 	mu       sync.RWMutex
 	live     map[int32]*shard
+	standbys map[int32]*standby
+	plan     *Plan          // the group's last one
+	loaded   []atomic.Int64 // by shard: records of the state topic, by the last restoration
 	ruleSets map[lead.RuleSetID]*rules.Set
 	// pastRules are those that were in force as far as this process knows, the present one included.
 	pastRules map[lead.RuleSetID]bool
 	status    Status
 
+	cacheShare atomic.Int64 // bytes of the cache that a shard or standby may have
 	// active is the rule set that shards are to switch to; fileKnown that the rules topic names this process's files.
 	active    atomic.Pointer[rules.Set]
 	fileKnown atomic.Bool
@@ -67,6 +71,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg: cfg, log: cfg.Logger, m: newMetrics(cfg.Registerer),
 		sources:  make(map[string]*SourceConfig, len(cfg.Sources)),
 		live:     make(map[int32]*shard),
+		standbys: make(map[int32]*standby), loaded: make([]atomic.Int64, cfg.Shards),
 		ruleSets: map[lead.RuleSetID]*rules.Set{cfg.Rules.ID(): cfg.Rules}, pastRules: map[lead.RuleSetID]bool{cfg.Rules.ID(): true},
 		polled: make(chan []Fetch), pollCmds: make(chan pollCmd),
 		commits: make(chan *epoch), decided: make(chan decision, 1),
@@ -216,67 +221,6 @@ func (e *Engine) pollLoop(ctx context.Context) {
 	}
 }
 
-// pollNothing answers commands until ctx ends: the loop may wait for an answer before it hears of a failure.
-func (e *Engine) pollNothing(ctx context.Context) {
-	for {
-		select {
-		case c := <-e.pollCmds:
-			e.pending.Add(-1)
-			close(c.done)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// pollOnce adds what is wanted, or polls. A waiting command interrupts both.
-func (e *Engine) pollOnce(ctx context.Context, wanted *[]Start) ([]Fetch, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	e.interrupt.Store(&cancel)
-	if e.pending.Load() > 0 {
-		return nil, nil
-	}
-	if len(*wanted) > 0 {
-		err := e.cfg.Inputs.Add(ctx, *wanted)
-		if err == nil {
-			*wanted = nil
-		} else if ctx.Err() != nil {
-			err = nil // it was interrupted
-		}
-		return nil, err
-	}
-	return e.cfg.Inputs.Poll(ctx, e.cfg.MaxPoll)
-}
-
-func without(fetches []Fetch, parts []TopicPartition) []Fetch {
-	if len(parts) == 0 {
-		return fetches
-	}
-	gone := make(map[TopicPartition]bool, len(parts))
-	for _, p := range parts {
-		gone[p] = true
-	}
-	kept := fetches[:0]
-	for _, f := range fetches {
-		if !gone[f.TopicPartition] {
-			kept = append(kept, f)
-		}
-	}
-	return kept
-}
-
-// reread makes the poller change what it reads; once it returns nothing of the removed partitions is on its way.
-func (e *Engine) reread(remove []TopicPartition, add []Start) {
-	c := pollCmd{remove: remove, add: add, done: make(chan struct{})}
-	e.pending.Add(1)
-	if cancel := e.interrupt.Load(); cancel != nil {
-		(*cancel)()
-	}
-	e.pollCmds <- c
-	<-c.done
-}
-
 // restoreTries is how often a shard is tried to be restored while the cluster does not answer: over a minute.
 const restoreTries = 40
 
@@ -286,7 +230,8 @@ func lasting(err error) bool {
 		errors.Is(err, lead.ErrMalformed) || errors.Is(err, lead.ErrNewerSchema)
 }
 
-// startRestore restores a shard on a goroutine of its own, which ends with work or when the shard is lost.
+// startRestore restores a shard on a goroutine of its own, which ends with work or when the shard is lost. A standby
+// of it ends, and what it has is where the restoration begins.
 func (e *Engine) startRestore(work context.Context, id int32) {
 	lp := &e.loop
 	if e.live[id] != nil || lp.restoring[id] != nil {
@@ -294,22 +239,54 @@ func (e *Engine) startRestore(work context.Context, id int32) {
 	}
 	ctx, cancel := context.WithCancel(work)
 	lp.restoring[id] = cancel
+	sb := e.endStandby(id)
 	lp.restores.Go(func() {
 		start := time.Now()
-		s, err := e.restore(ctx, id)
+		s, err := e.takeOver(ctx, id, sb)
 		for try := 1; err != nil && ctx.Err() == nil && try <= restoreTries && !lasting(err); try++ {
 			e.log.Warn("restoring a shard; trying again", "shard", id, "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(min(time.Duration(try)*100*time.Millisecond, 2*time.Second)):
 			}
-			s, err = e.restore(ctx, id)
+			s, err = e.restore(ctx, id, nil)
 		}
 		select {
 		case e.restored <- restoration{id, ctx, s, err, time.Since(start)}:
 		case <-work.Done():
 		}
 	})
+}
+
+// startStandby follows a shard on a goroutine of its own, which ends with work or by endStandby. before is the
+// standby of the same shard that has just been ended, nil if none was.
+func (e *Engine) startStandby(work context.Context, sb, before *standby) {
+	ctx, cancel := context.WithCancel(work)
+	sb.cancel = cancel
+	e.loop.restores.Go(func() {
+		defer close(sb.done)
+		defer cancel()
+		before.wait()
+		for tries := 0; ctx.Err() == nil; tries++ {
+			if tries > 0 {
+				sleep(ctx, min(time.Duration(tries)*100*time.Millisecond, 10*time.Second), nil)
+			}
+			err := e.stand(ctx, sb, func(d time.Duration, wake <-chan struct{}) { sleep(ctx, d, wake) })
+			if ctx.Err() == nil {
+				sb.s = nil
+				e.standbyFailed(sb, err)
+			}
+		}
+	})
+}
+
+// sleep waits until a time has passed, ctx has ended or there is something to do.
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-time.After(d):
+	}
 }
 
 // decision is the outcome of a transaction.
@@ -362,6 +339,7 @@ func (e *Engine) follow(ctx context.Context) {
 			e.fail(fmt.Errorf("following the journal of shard %d: %w", p, err))
 			return
 		}
+		e.nudge(p, j.Epoch)
 		select {
 		case e.followed <- followed{heard{p, j.Epoch, j.Watermark, j.CaughtUp, j.Read, j.Sent}, r.Timestamp}:
 		case <-ctx.Done():

@@ -49,7 +49,7 @@ func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rule
 	if ep.slice != nil {
 		s := ep.slice.shard
 		i := slices.Index(ep.shards, s)
-		ep.slice.epoch = ep.parts[i].number
+		ep.slice.epoch, ep.slice.extra = ep.parts[i].number, s.encodeAhead(ep.slice)
 		ep.slice.redo = s.redoPoint(ep.parts[i].number, len(ep.parts[i].touched) > 0)
 	}
 	for i := range ep.shards {
@@ -168,6 +168,7 @@ func (s *shard) rollback(eps ...*shardEpoch) {
 func (s *shard) stored(sl *slice) {
 	for _, x := range sl.entries {
 		x.entry.storing--
+		delete(s.ahead, x.entry.id)
 	}
 }
 

@@ -107,7 +107,8 @@ type Committer interface {
 type History interface {
 	// Committed returns the group's stable committed offsets; partitions without one are left out.
 	Committed(ctx context.Context, parts []TopicPartition) (map[TopicPartition]int64, error)
-	// Read calls fn with committed records of [from, to) in order. from may be StartOfPartition; to may be
+	// Read calls fn with committed records of [from, to) in order. from may be StartOfPartition, or LastOfPartition: the
+	// last committed record or one not far before it; to may be
 	// EndOfPartition: the uncommitted end at the time of the call, and Read returns only when the
 	// position has reached it; or CommittedEnd. fn may keep what it is given. A range that is no longer there is ErrGap.
 	Read(ctx context.Context, tp TopicPartition, from, to int64, fn func(*Record) error) error
@@ -123,3 +124,6 @@ const (
 	EndOfPartition = int64(-1)
 	CommittedEnd   = int64(-3)
 )
+
+// LastOfPartition is the `from` of a Read that asks for no more than the last committed record.
+const LastOfPartition = int64(-4)

@@ -29,6 +29,10 @@ type loop struct {
 	aborts      int
 	restart     func(id int32)
 	inStore     int // slices on their way into the store
+	// stand starts a standby once the one before has ended; ended are those that were and may not have ended yet.
+	stand func(sb, before *standby)
+	ended map[int32]*standby
+	asked bool // for a new plan, since the last
 }
 
 // mark remembers where an epoch ended, for cutting and for the age of changes.
@@ -55,6 +59,7 @@ func (e *Engine) runLoop(ctx, work context.Context) error {
 	lp.heads = heads{by: map[int32]*head{}, began: e.cfg.Clock()}
 	lp.marks, lp.published = map[int32][]mark{}, map[string]bool{}
 	lp.restart = func(id int32) { e.startRestore(work, id) }
+	lp.stand, lp.ended = func(sb, before *standby) { e.startStandby(work, sb, before) }, map[int32]*standby{}
 	defer func() {
 		for _, cancel := range lp.restoring {
 			cancel()
@@ -145,8 +150,8 @@ func (e *Engine) change(ch Change) error {
 			return err
 		}
 	}
-	if lp.cur != nil && !ch.Fenced {
-		// Still under the generation it was begun in, or refused: then it is done again.
+	if fence, ok := e.cfg.Group.Fence(); ok && lp.cur != nil && lp.cur.fence == fence && !ch.Fenced {
+		// Still under the generation it was begun in.
 		if err := e.send(e.nextSlice()); err != nil {
 			return err
 		}
@@ -190,6 +195,7 @@ func (e *Engine) change(ch Change) error {
 	if len(ch.Lost)+len(ch.Gained) > 0 {
 		e.log.Info("shards changed", "gained", ch.Gained, "lost", ch.Lost, "owned", len(lp.owned))
 	}
+	e.follows(ch.Plan)
 	lp.fencedAt = time.Time{}
 	e.countShards()
 	return nil
@@ -205,6 +211,7 @@ func (e *Engine) install(r restoration) error {
 		defer cancel()
 	}
 	if !lp.owned[r.id] {
+		e.tendStandbys()
 		return nil // lost meanwhile
 	}
 	if r.ctx.Err() != nil {
@@ -232,6 +239,8 @@ func (e *Engine) install(r restoration) error {
 func (e *Engine) countShards() {
 	e.m.shards.WithLabelValues("live").Set(float64(len(e.live)))
 	e.m.shards.WithLabelValues("restoring").Set(float64(len(e.loop.restoring)))
+	e.m.shards.WithLabelValues("standby").Set(float64(len(e.standbys)))
+	e.cacheShare.Store(e.cfg.CacheBytes / int64(max(1, len(e.live)+len(e.standbys))))
 	e.updateStatus(e.cfg.Clock())
 }
 
@@ -372,5 +381,5 @@ func (e *Engine) forgetLive() {
 }
 
 func (e *Engine) writeSlice(sl *slice, records []OutRecord) error {
-	return e.cfg.Store.Checkpoint(sl.shard.id, sl.entities(records), state.Meta{Epoch: sl.epoch, Redo: sl.redo})
+	return e.cfg.Store.Checkpoint(sl.shard.id, sl.entities(records), state.Meta{Epoch: sl.epoch, Redo: sl.redo, Extra: sl.extra})
 }

@@ -53,6 +53,8 @@ type metrics struct {
 	letters, linked, claimed                             prometheus.Counter
 	linksRefused                                         *prometheus.CounterVec
 	diverged                                             prometheus.Counter
+
+	standbyReloads, takeovers prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -101,6 +103,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		linksRefused:    vec("links_refused_total", "Links that were refused, by reason.", "reason"),
 		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
 		diverged:        counter("digest_mismatches_total", "Epochs that, done again, gave other leads than their writer had. It must stay 0."),
+		standbyReloads:  counter("standby_reloads_total", "Times that a standby began anew."),
+		takeovers:       counter("takeovers_total", "Shards taken over from a standby of this process."),
 		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
 	}
 	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff, lead.LeadMerged} {
@@ -118,7 +122,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for why := uint8(1); why < rules.NumWhys; why++ {
 		m.linksRefused.WithLabelValues(rules.WhyName(why))
 	}
-	for _, o := range []string{"live", "restoring"} {
+	for _, o := range []string{"live", "restoring", "standby"} {
 		m.shards.WithLabelValues(o)
 	}
 	if reg != nil {
@@ -126,6 +130,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
 			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed,
 			m.letters, m.linked, m.claimed, m.linksRefused, m.diverged)
+		reg.MustRegister(m.standbyReloads, m.takeovers)
 	}
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -130,6 +131,33 @@ type Status struct {
 	Owned     int           `json:"owned"`
 	Restoring int           `json:"restoring"`
 	Shards    []ShardStatus `json:"shards"`
+	// Standbys are the shards that it follows, Loading those that it owns and has not live yet.
+	Standbys []StandbyStatus `json:"standbys"`
+	Loading  []LoadingStatus `json:"loading"`
+	// Plan is what the group last said of who has what; nil if it says nothing.
+	Plan *Plan `json:"-"`
+}
+
+// StandbyStatus is one shard that this process follows.
+type StandbyStatus struct {
+	Shard int32  `json:"shard"`
+	Epoch uint64 `json:"epoch"`
+	// Following is false while it is loaded; Ready says that it would take over in milliseconds.
+	Following bool `json:"following"`
+	Ready     bool `json:"ready"`
+	// BehindEpochs and BehindMs are how far it is behind its owner; Records what it has loaded of the state topic.
+	BehindEpochs uint64 `json:"behind_epochs"`
+	BehindMs     int64  `json:"behind_ms"`
+	Records      int64  `json:"records"`
+	// Failure is why it last began anew, "" if it never did.
+	Failure string `json:"failure"`
+}
+
+// LoadingStatus is one shard that is being restored.
+type LoadingStatus struct {
+	Shard int32 `json:"shard"`
+	// Records counts what was loaded of the state topic: 0 when the local store is used.
+	Records int64 `json:"records"`
 }
 
 // Ready reports whether all shards that the group gave this process are live, and there is one.
@@ -137,9 +165,21 @@ func (s *Status) Ready() bool { return s.Owned > 0 && s.Restoring == 0 && len(s.
 
 // Status returns the state as of a moment ago. It is safe on any goroutine.
 func (e *Engine) Status() Status {
+	wall := e.cfg.Clock()
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.status
+	st := e.status
+	st.Plan = e.plan
+	for id := range e.cfg.Shards {
+		if sb := e.standbys[id]; sb != nil {
+			st.Standbys = append(st.Standbys, sb.status(wall))
+		}
+	}
+	st.Loading = slices.Clone(st.Loading)
+	for i := range st.Loading {
+		st.Loading[i].Records = e.loaded[st.Loading[i].Shard].Load()
+	}
+	return st
 }
 
 // updateStatus is called by the loop, which owns what it reads.
@@ -147,6 +187,11 @@ func (e *Engine) updateStatus(wall int64) {
 	st := Status{Instance: e.writer, RuleSet: e.active.Load().Version(), Owned: len(e.loop.owned), Restoring: len(e.loop.restoring)}
 	for _, id := range e.liveIDs() {
 		st.Shards = append(st.Shards, e.shardStatus(e.live[id], wall))
+	}
+	for id := range e.cfg.Shards {
+		if e.loop.restoring[id] != nil && e.loop.owned[id] {
+			st.Loading = append(st.Loading, LoadingStatus{Shard: id})
+		}
 	}
 	e.mu.Lock()
 	e.status = st
@@ -184,26 +229,38 @@ func (e *Engine) shardStatus(s *shard, wall int64) ShardStatus {
 type shardCollector struct{ e *Engine }
 
 var (
-	descLag   = prometheus.NewDesc("leadstream_engine_lag_records", "Records of a shard's inputs that are not applied.", []string{"shard"}, nil)
-	descDirty = prometheus.NewDesc("leadstream_engine_dirty_leads", "Changed leads that are not checkpointed.", []string{"shard"}, nil)
-	descCache = prometheus.NewDesc("leadstream_engine_cached_leads", "Leads in the cache.", []string{"shard"}, nil)
-	descBytes = prometheus.NewDesc("leadstream_engine_cached_bytes", "Estimated heap of the cached leads.", []string{"shard"}, nil)
-	descTimer = prometheus.NewDesc("leadstream_engine_timers", "Timers held in memory.", []string{"shard"}, nil)
-	descRedo  = prometheus.NewDesc("leadstream_engine_redo_age_seconds", "Age of the oldest change that is not checkpointed.", []string{"shard"}, nil)
-	descTick  = prometheus.NewDesc("leadstream_engine_tick_seconds", "The shard's time.", []string{"shard"}, nil)
-	descEpoch = prometheus.NewDesc("leadstream_engine_epoch", "The shard's last committed epoch.", []string{"shard"}, nil)
+	descLag          = prometheus.NewDesc("leadstream_engine_lag_records", "Records of a shard's inputs that are not applied.", []string{"shard"}, nil)
+	descDirty        = prometheus.NewDesc("leadstream_engine_dirty_leads", "Changed leads that are not checkpointed.", []string{"shard"}, nil)
+	descCache        = prometheus.NewDesc("leadstream_engine_cached_leads", "Leads in the cache.", []string{"shard"}, nil)
+	descBytes        = prometheus.NewDesc("leadstream_engine_cached_bytes", "Estimated heap of the cached leads.", []string{"shard"}, nil)
+	descTimer        = prometheus.NewDesc("leadstream_engine_timers", "Timers held in memory.", []string{"shard"}, nil)
+	descRedo         = prometheus.NewDesc("leadstream_engine_redo_age_seconds", "Age of the oldest change that is not checkpointed.", []string{"shard"}, nil)
+	descTick         = prometheus.NewDesc("leadstream_engine_tick_seconds", "The shard's time.", []string{"shard"}, nil)
+	descBehindEpochs = prometheus.NewDesc("leadstream_engine_standby_behind_epochs", "Committed epochs of a shard that its standby here has not done yet.", []string{"shard"}, nil)
+	descBehind       = prometheus.NewDesc("leadstream_engine_standby_behind_seconds", "How long a shard's standby here has been behind its owner.", []string{"shard"}, nil)
+	descLoading      = prometheus.NewDesc("leadstream_engine_loading_records", "Records of the state topic loaded so far of a shard that is being restored.", []string{"shard"}, nil)
+	descEpoch        = prometheus.NewDesc("leadstream_engine_epoch", "The shard's last committed epoch.", []string{"shard"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *shardCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descLag, descDirty, descCache, descBytes, descTimer, descRedo, descTick, descEpoch} {
+	for _, d := range []*prometheus.Desc{descLag, descDirty, descCache, descBytes, descTimer, descRedo, descTick, descEpoch, descBehindEpochs, descBehind, descLoading} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *shardCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range c.e.Status().Shards {
+	st := c.e.Status()
+	for _, b := range st.Standbys {
+		label := fmt.Sprint(b.Shard)
+		ch <- prometheus.MustNewConstMetric(descBehindEpochs, prometheus.GaugeValue, float64(b.BehindEpochs), label)
+		ch <- prometheus.MustNewConstMetric(descBehind, prometheus.GaugeValue, float64(b.BehindMs)/1000, label)
+	}
+	for _, x := range st.Loading {
+		ch <- prometheus.MustNewConstMetric(descLoading, prometheus.GaugeValue, float64(x.Records), fmt.Sprint(x.Shard))
+	}
+	for _, s := range st.Shards {
 		label := fmt.Sprint(s.Shard)
 		put := func(d *prometheus.Desc, v float64) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, label)

@@ -26,17 +26,18 @@ func (e *Engine) newShard(id int32) *shard {
 	return s
 }
 
-// restore brings a shard to the state of its last committed epoch. It runs beside the shards that are live.
-func (e *Engine) restore(ctx context.Context, id int32) (*shard, error) {
+// restore brings a shard to the state of its last committed epoch. It runs beside the shards that are live. have is
+// the shard as a standby has left it, nil if there was none.
+func (e *Engine) restore(ctx context.Context, id int32, have *shard) (*shard, error) {
 	jtp := TopicPartition{e.cfg.topic(TopicJournal), id}
 	// The writer before may have died with a transaction open: freeing it takes milliseconds, waiting
 	// for its time-out takes seconds.
-	before, err := e.readJournal(ctx, jtp, CommittedEnd)
+	before, err := e.lastJournal(ctx, jtp, CommittedEnd)
 	if err != nil {
 		return nil, err
 	}
-	if before.last != nil {
-		if err := e.cfg.Committer.FenceWriter(ctx, before.last.Writer, before.last.Slots); err != nil {
+	if before != nil {
+		if err := e.cfg.Committer.FenceWriter(ctx, before.Writer, before.Slots); err != nil {
 			return nil, fmt.Errorf("fencing the writer of shard %d before: %w", id, err)
 		}
 	}
@@ -55,13 +56,29 @@ func (e *Engine) restore(ctx context.Context, id int32) (*shard, error) {
 	if err := e.sameTopics(id, jr.last); err != nil {
 		return nil, err
 	}
-	s, err = e.rebuild(ctx, s, jtp, jr)
+	if have != nil {
+		s = have
+		_, err = e.redoTail(ctx, s, jtp, span{s.st.epoch, jr.last.Epoch}, EndOfPartition)
+		if err == nil {
+			err = e.arrive(s, jr.last)
+		}
+		if err == nil {
+			// Its redo point is to be that of the owner before: the journal may be cut up to there.
+			err = e.settle(s, jr.last.Redo)
+		}
+	} else {
+		s, err = e.rebuild(ctx, s, jtp, jr, jr.last.Epoch)
+	}
 	if err != nil {
 		return nil, err
 	}
 	for i := range s.st.parts {
 		p := &s.st.parts[i]
 		if at, ok := offsets[p.TopicPartition]; ok && at != p.next {
+			if before == nil || jr.last.Epoch != before.Epoch {
+				// Someone commits epochs: the shard is another's by now, and this process has yet to hear of it.
+				return nil, fmt.Errorf("the group's offset of %s/%d is %d and its journal has gone on to epoch %d meanwhile", p.Topic, p.Partition, at, jr.last.Epoch)
+			}
 			return nil, fmt.Errorf("the group's offset of %s/%d is %d, the journal says %d: someone has reset the group's offsets; set them back, or start a new application name to process the topic again: %w",
 				p.Topic, p.Partition, at, p.next, ErrDisagree)
 		}
@@ -92,8 +109,8 @@ func (e *Engine) startEmpty(s *shard, offsets map[TopicPartition]int64) error {
 	return nil
 }
 
-// rebuild restores from the local store if that can be done, else from the state topic.
-func (e *Engine) rebuild(ctx context.Context, s *shard, jtp TopicPartition, jr *journalEnds) (*shard, error) {
+// rebuild restores from the local store if that can be done, else from the state topic, and does no epochs after one.
+func (e *Engine) rebuild(ctx context.Context, s *shard, jtp TopicPartition, jr *journalEnds, upTo uint64) (*shard, error) {
 	meta, ok, err := e.cfg.Store.Meta(s.id)
 	if err != nil {
 		return nil, fmt.Errorf("opening shard %d in the store: %w", s.id, err)
@@ -106,7 +123,10 @@ func (e *Engine) rebuild(ctx context.Context, s *shard, jtp TopicPartition, jr *
 			e.log.Info("local store is older than the journal reaches back and is discarded", "shard", s.id, "store_redo", meta.Redo, "journal_first", jr.first)
 		default:
 			s.storedTo = meta.Epoch
-			err := e.redoFrom(ctx, s, jtp, jr.last, meta.Redo)
+			if err := s.readAhead(meta); err != nil {
+				return nil, err
+			}
+			err := e.redoFrom(ctx, s, jtp, jr.last, span{meta.Redo, upTo})
 			switch {
 			case errors.Is(err, ErrDiverged):
 				e.m.diverged.Inc()
@@ -119,16 +139,16 @@ func (e *Engine) rebuild(ctx context.Context, s *shard, jtp TopicPartition, jr *
 			s = e.newShard(s.id)
 		}
 	}
-	s.storedTo = jr.last.Epoch
-	if err := e.loadState(ctx, s.id, jr.last); err != nil {
+	if err := e.loadState(ctx, s, jtp, jr.last); err != nil {
 		return nil, err
 	}
-	return s, e.redoFrom(ctx, s, jtp, jr.last, jr.last.Redo)
+	return s, e.redoFrom(ctx, s, jtp, jr.last, span{jr.last.Redo, upTo})
 }
 
-// loadState fills the store from the state topic. A value written after the journal record was read
-// can't be there: its writer is fenced.
-func (e *Engine) loadState(ctx context.Context, id int32, last *JournalRecord) (err error) {
+// loadState fills the store from the state topic, last being a record of the journal that was read before. Values
+// that are written meanwhile, if the writer is not fenced because this is a standby, are of epochs that are skipped.
+func (e *Engine) loadState(ctx context.Context, s *shard, jtp TopicPartition, last *JournalRecord) (err error) {
+	id := s.id
 	if err := e.cfg.Store.Drop(id); err != nil {
 		return fmt.Errorf("clearing shard %d: %w", id, err)
 	}
@@ -142,8 +162,10 @@ func (e *Engine) loadState(ctx context.Context, id int32, last *JournalRecord) (
 		}
 	}()
 	n := 0
+	e.loaded[id].Store(0)
 	err = e.cfg.History.Read(ctx, TopicPartition{e.cfg.topic(TopicState), id}, StartOfPartition, EndOfPartition, func(r *Record) error {
 		n++
+		e.loaded[id].Store(int64(n))
 		if n%1_000_000 == 0 {
 			e.log.Info("restoring from the state topic", "shard", id, "records", n)
 		}
@@ -159,8 +181,16 @@ func (e *Engine) loadState(ctx context.Context, id int32, last *JournalRecord) (
 	if err != nil {
 		return fmt.Errorf("loading shard %d from the state topic: %w", id, err)
 	}
+	now, err := e.lastJournal(ctx, jtp, EndOfPartition)
+	if err != nil {
+		return err
+	}
+	if now == nil {
+		now = last
+	}
+	s.storedTo = max(last.Epoch, now.Epoch)
 	e.log.Info("restored from the state topic", "shard", id, "records", n)
-	return ld.Finish(state.Meta{Epoch: last.Redo, Redo: last.Redo})
+	return ld.Finish(state.Meta{Epoch: s.storedTo, Redo: last.Redo})
 }
 
 // journalEnds are the ends of a shard's journal.
@@ -169,59 +199,112 @@ type journalEnds struct {
 	last  *JournalRecord
 }
 
+// errEnough ends a read of which no more is needed.
+var errEnough = errors.New("enough")
+
+// readJournal returns the ends of a shard's journal up to `to`.
 func (e *Engine) readJournal(ctx context.Context, tp TopicPartition, to int64) (*journalEnds, error) {
 	var ends journalEnds
-	var last []byte
-	err := e.cfg.History.Read(ctx, tp, StartOfPartition, to, func(r *Record) error {
-		if ends.first == 0 {
-			j, err := DecodeJournal(r.Value)
-			if err != nil {
-				return fmt.Errorf("%s/%d offset %d: %w", tp.Topic, tp.Partition, r.Offset, err)
-			}
-			ends.first = j.Epoch
-		}
-		last = r.Value
-		return nil
-	})
-	if err == nil && last != nil {
-		ends.last, err = DecodeJournal(last)
+	var err error
+	if ends.last, err = e.lastJournal(ctx, tp, to); err != nil || ends.last == nil {
+		return &ends, err
 	}
-	if err != nil {
+	err = e.cfg.History.Read(ctx, tp, StartOfPartition, to, func(r *Record) error {
+		j, err := DecodeJournal(r.Value)
+		if err != nil {
+			return fmt.Errorf("%s/%d offset %d: %w", tp.Topic, tp.Partition, r.Offset, err)
+		}
+		ends.first = j.Epoch
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
 		return nil, fmt.Errorf("reading the journal of shard %d: %w", tp.Partition, err)
 	}
 	return &ends, nil
 }
 
-// redoFrom applies the epochs after redo up to last again.
-func (e *Engine) redoFrom(ctx context.Context, s *shard, jtp TopicPartition, last *JournalRecord, from uint64) (err error) {
-	if from >= last.Epoch {
-		s.st, err = s.stateAfter(last)
-		s.done, s.cleanAt = s.st, last.Epoch
+// lastJournal returns the last record of a shard's journal before `to`, nil if there is none.
+func (e *Engine) lastJournal(ctx context.Context, tp TopicPartition, to int64) (last *JournalRecord, err error) {
+	var value []byte
+	err = e.cfg.History.Read(ctx, tp, LastOfPartition, to, func(r *Record) error {
+		value = r.Value
+		return nil
+	})
+	if err == nil && value != nil {
+		last, err = DecodeJournal(value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal of shard %d: %w", tp.Partition, err)
+	}
+	return last, nil
+}
+
+// span are the epochs after the first up to the second.
+type span struct{ after, upTo uint64 }
+
+// anyEpoch is an end of a span that is none.
+const anyEpoch = ^uint64(0)
+
+// redoFrom applies epochs again; last is the record of the last one that is known of.
+func (e *Engine) redoFrom(ctx context.Context, s *shard, jtp TopicPartition, last *JournalRecord, epochs span) error {
+	s.journalNext = StartOfPartition
+	n, err := e.redoTail(ctx, s, jtp, epochs, EndOfPartition)
+	if err != nil {
 		return err
 	}
+	if n != nil {
+		last = n // a standby's owner goes on meanwhile
+		e.log.Info("shard redone", "shard", s.id, "epochs", last.Epoch-epochs.after, "leads_cached", len(s.cache.byID))
+	} else {
+		s.cleanAt = last.Epoch
+	}
+	return e.arrive(s, last)
+}
+
+// arrive takes over from the record of the shard's last epoch what only that knows.
+func (e *Engine) arrive(s *shard, last *JournalRecord) (err error) {
+	if s.st.epoch != 0 && s.st.epoch != last.Epoch {
+		return fmt.Errorf("redo of shard %d came to epoch %d, the journal ends at %d: %w", s.id, s.st.epoch, last.Epoch, ErrDisagree)
+	}
+	s.st, err = s.stateAfter(last)
+	s.done = s.st
+	return err
+}
+
+// redoTail applies epochs again, in the journal from where this shard has read it to `to`. It returns the
+// last record applied, nil if there was nothing to do. After an error of reading, the shard is as of some epoch.
+func (e *Engine) redoTail(ctx context.Context, s *shard, jtp TopicPartition, epochs span, to int64) (last *JournalRecord, err error) {
 	var chunk []*JournalRecord
-	n, started := 0, false
+	var next int64
+	n, started := 0, s.st.epoch != 0
 	flush := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
 		err := e.redoChunk(ctx, s, chunk)
+		if err == nil {
+			last, s.journalNext = chunk[len(chunk)-1], next
+			e.m.redone.Add(float64(len(chunk)))
+		}
 		chunk, n = chunk[:0], 0
 		return err
 	}
-	err = e.cfg.History.Read(ctx, jtp, StartOfPartition, EndOfPartition, func(r *Record) error {
+	err = e.cfg.History.Read(ctx, jtp, s.journalNext, to, func(r *Record) error {
 		j, err := DecodeJournal(r.Value)
 		if err != nil {
 			return err
 		}
-		if j.Epoch <= from {
+		if j.Epoch <= epochs.after || j.Epoch > epochs.upTo {
 			return nil
 		}
 		if !started {
-			if j.Epoch != from+1 {
-				return fmt.Errorf("the journal of shard %d begins at epoch %d, redo needs %d: %w", s.id, j.Epoch, from+1, ErrGap)
+			if j.Epoch != epochs.after+1 {
+				return fmt.Errorf("the journal of shard %d begins at epoch %d, redo needs %d: %w", s.id, j.Epoch, epochs.after+1, ErrGap)
 			}
 			started = true
 			s.st = s.stateBefore(j)
 		}
-		chunk = append(chunk, j)
+		chunk, next = append(chunk, j), r.Offset+1
 		for _, rg := range j.Ranges {
 			n += rg.Count
 		}
@@ -234,20 +317,15 @@ func (e *Engine) redoFrom(ctx context.Context, s *shard, jtp TopicPartition, las
 		err = flush()
 	}
 	if err != nil {
-		return fmt.Errorf("redoing shard %d: %w", s.id, err)
+		return nil, fmt.Errorf("redoing shard %d: %w", s.id, err)
 	}
-	// What only a journal record knows of the last epoch is taken from there.
-	s.st, err = s.stateAfter(last)
-	s.done = s.st
-	e.m.redone.Add(float64(last.Epoch - from))
-	e.log.Info("shard redone", "shard", s.id, "epochs", last.Epoch-from, "leads_cached", len(s.cache.byID))
-	return err
+	return last, nil
 }
 
 // redoChunk applies some journal records, reading each partition once.
 func (e *Engine) redoChunk(ctx context.Context, s *shard, chunk []*JournalRecord) error {
-	type span struct{ from, to int64 }
-	spans := map[TopicPartition]span{}
+	type part struct{ from, to int64 }
+	spans := map[TopicPartition]part{}
 	var order []TopicPartition
 	for _, j := range chunk {
 		for _, r := range j.Ranges {
@@ -255,9 +333,9 @@ func (e *Engine) redoChunk(ctx context.Context, s *shard, chunk []*JournalRecord
 			sp, ok := spans[tp]
 			if !ok {
 				order = append(order, tp)
-				sp = span{r.From, r.Next}
+				sp = part{r.From, r.Next}
 			}
-			spans[tp] = span{min(sp.from, r.From), max(sp.to, r.Next)}
+			spans[tp] = part{min(sp.from, r.From), max(sp.to, r.Next)}
 		}
 	}
 	recs := map[TopicPartition][]Record{}
@@ -291,6 +369,7 @@ func (e *Engine) redoChunk(ctx context.Context, s *shard, chunk []*JournalRecord
 			return all[a:b], nil
 		})
 		if err != nil {
+			s.broken = true
 			return err
 		}
 	}

@@ -48,6 +48,13 @@ type shard struct {
 
 	sweep *sweep // the walk of a rule switch, nil when there is none
 	redo  *redo  // set during recovery
+	// journalNext is the offset in the journal after the last record done again.
+	journalNext int64
+	broken      bool // doing an epoch again failed midway
+	// storedRedo is the redo point of the store, of a standby; ahead are the leads, with their epochs, that the
+	// store is ahead of the state topic with.
+	storedRedo uint64
+	ahead      map[string]uint64
 	// storedTo is the latest epoch of which the store may have had leads when recovery began.
 	storedTo uint64
 	// cleanAt is the last epoch after which nothing was left to write.

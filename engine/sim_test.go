@@ -136,6 +136,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	}
 	maybe := func(n int) int { return rng.IntN(3) * (n/2 + rng.IntN(n)) } // a third of all lives is without
 	s.odds = enginetest.Odds{Abort: maybe(20), Unknown: maybe(40), Hang: maybe(80), Fail: maybe(30), Slow: maybe(60)}
+	s.log.Standbys(rand.New(rand.NewPCG(seed, 78)).IntN(3))
 	s.disks = []*vfs.MemFS{vfs.NewCrashableMem(), vfs.NewCrashableMem(), vfs.NewCrashableMem()}
 	return s
 }

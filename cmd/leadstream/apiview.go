@@ -39,6 +39,25 @@ func (v *apiView) Status() httpapi.StatusView {
 	for _, x := range s.Shards {
 		view.Shards = append(view.Shards, shardView(x))
 	}
+	for _, b := range s.Standbys {
+		x := httpapi.StandbyView{Shard: b.Shard, State: "loading", Epoch: b.Epoch, Behind: b.BehindEpochs, BehindMs: b.BehindMs, Loaded: b.Records, Failure: b.Failure}
+		switch {
+		case b.Ready:
+			x.State = "ready"
+		case b.Following:
+			x.State = "following"
+		}
+		view.Standbys = append(view.Standbys, x)
+	}
+	for _, l := range s.Loading {
+		view.Loading = append(view.Loading, httpapi.LoadingView{Shard: l.Shard, Loaded: l.Records})
+	}
+	if s.Plan != nil {
+		for _, m := range s.Plan.Members {
+			view.Members = append(view.Members, httpapi.MemberView{Instance: m.Instance, URL: m.Address,
+				Owned: append([]int32{}, m.Owned...), Standby: append([]int32{}, m.Standby...)})
+		}
+	}
 	for _, c := range v.cfg.Sources {
 		source := httpapi.SourceView{Name: c.Name, Topic: c.Topic, History: c.History}
 		for _, x := range s.Shards {
@@ -54,7 +73,7 @@ func (v *apiView) Status() httpapi.StatusView {
 }
 
 func shardView(x engine.ShardStatus) httpapi.ShardView {
-	view := httpapi.ShardView{Shard: x.Shard, State: "behind", Epoch: x.Epoch, Redo: x.RedoPoint, Leads: int64(x.CachedLeads),
+	view := httpapi.ShardView{Shard: x.Shard, State: "behind", Epoch: x.Epoch, Redo: x.RedoPoint, RedoAgeMs: x.RedoAgeMs, Leads: int64(x.CachedLeads),
 		Dirty: int64(x.DirtyLeads), Timers: int64(x.Timers), Lag: x.Lag}
 	if x.CaughtUp {
 		view.State = "live"
@@ -64,6 +83,15 @@ func shardView(x engine.ShardStatus) httpapi.ShardView {
 		view.Tick = &tick
 	}
 	return view
+}
+
+// elsewhere says who has a shard, if the group has said so.
+func (v *apiView) elsewhere(shard int32) error {
+	e := &httpapi.ElsewhereError{Shard: shard}
+	if m, ok := v.engine.Status().Plan.Owner(shard); ok {
+		e.Instance, e.URL = m.Instance, m.Address
+	}
+	return e
 }
 
 // Lead implements httpapi.Leads.
@@ -77,7 +105,7 @@ func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadV
 		if e, ok := errors.AsType[*engine.ElsewhereError](err); ok {
 			shard = e.Shard // that of the lead that the id was merged into
 		}
-		return nil, &httpapi.ElsewhereError{Shard: shard}
+		return nil, v.elsewhere(shard)
 	case err != nil:
 		return nil, err
 	}

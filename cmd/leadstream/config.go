@@ -17,6 +17,7 @@ type config struct {
 	Replication replicationConfig      `yaml:"replication"`
 	Topics      map[string]topicConfig `yaml:"topics"`
 	Group       groupConfig            `yaml:"group"`
+	Standbys    int                    `yaml:"standby_replicas"`
 
 	Sources []sourceConfig `yaml:"sources"`
 	Rules   []string       `yaml:"rules" path:"file"`
@@ -112,6 +113,7 @@ type epochConfig struct {
 
 type httpConfig struct {
 	Listen          string        `yaml:"listen"`
+	Advertise       string        `yaml:"advertise"`
 	TokenHashes     secret        `yaml:"token_hashes"`
 	TokenHashesFile string        `yaml:"token_hashes_file" path:"file"`
 	TokenHashesEnv  string        `yaml:"token_hashes_env"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,7 @@ func oneOf(r *reader, path, value string, allowed ...string) {
 
 func checkEngine(r *reader, c *config) {
 	between(r, "shards", c.Shards, 1, 4096)
+	between(r, "standby_replicas", c.Standbys, 0, 15)
 	between(r, "memory", c.Memory, 64<<20, 1<<40)
 	between(r, "checkpoint_interval", c.CheckpointInterval, duration(time.Second), duration(24*time.Hour))
 	between(r, "cut_interval", c.CutInterval, 0, duration(24*time.Hour))
@@ -177,6 +179,9 @@ func checkKafka(r *reader, c *config) {
 func checkHTTP(r *reader, c *config) {
 	if (c.HTTP.TLS.CertFile == "") != (c.HTTP.TLS.KeyFile == "") {
 		r.add("http.tls", "cert_file and key_file go together")
+	}
+	if u, err := url.Parse(c.HTTP.Advertise); c.HTTP.Advertise != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		r.add("http.advertise", "%q is not a URL like http://leads-1:8080", c.HTTP.Advertise)
 	}
 	between(r, "http.max_subscribers", c.HTTP.MaxSubscribers, 1, 100_000)
 	tokens, err := c.HTTP.tokens()

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +32,8 @@ type service struct {
 	rules   *rules.Set
 	cluster *kafka.Cluster
 	engine  *engine.Engine
+	running atomic.Pointer[engine.Engine] // engine, for goroutines that are there before it
+	ran     bool
 	feed    *feed.Feed
 	api     *httpapi.Server
 	// brokers are the addresses that clients use.
@@ -60,15 +66,21 @@ func start(ctx context.Context, c *config, log *slog.Logger) (_ *service, err er
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openEngine(ctx, partitions, registry); err != nil {
-		return nil, err
-	}
 	if s.feed, err = feed.Open(ctx, feed.Config{Options: s.cluster.ClientOptions,
 		Topics: []string{s.cluster.TopicName(engine.TopicTransitions), s.cluster.TopicName(engine.TopicHandoffs)}}); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrTopic, err)
 	}
 	s.onClose(func() error { s.feed.Close(); return nil })
-	return s, s.openAPI(registry)
+	if err := s.openAPI(registry); err != nil {
+		return nil, err
+	}
+	s.onClose(func() error {
+		if s.ran {
+			return nil // Run has closed it
+		}
+		return s.api.Close()
+	})
+	return s, s.openEngine(ctx, partitions, registry)
 }
 
 // onClose adds something to release, before all that was opened earlier.
@@ -140,7 +152,13 @@ func (s *service) openEngine(ctx context.Context, partitions map[string]int32, r
 		return err
 	}
 	s.onClose(func() error { inputs.Close(); return nil })
-	group, err := s.cluster.Group()
+	group, err := s.cluster.Join(kafka.Member{Address: advertised(c.HTTP.Advertise, s.api.URL()), Standbys: c.Standbys,
+		Holdings: func() []engine.Holding {
+			if e := s.running.Load(); e != nil {
+				return e.Holdings()
+			}
+			return engine.StoredHoldings(store, int32(c.Shards))
+		}})
 	if err != nil {
 		return err
 	}
@@ -158,7 +176,27 @@ func (s *service) openEngine(ctx context.Context, partitions map[string]int32, r
 		Clock: func() int64 { return time.Now().UnixMilli() }, Logger: s.log, Registerer: registry,
 		Inputs: inputs, Group: group, Committer: committer, History: s.cluster.History(), Store: store,
 	})
+	if err == nil {
+		s.running.Store(s.engine)
+	}
 	return err
+}
+
+// advertised is the URL under which others find the API that listens at a URL.
+func advertised(configured, listens string) string {
+	if configured != "" {
+		return configured
+	}
+	u, err := url.Parse(listens)
+	if err != nil {
+		return listens
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			u.Host = net.JoinHostPort(name, u.Port())
+		}
+	}
+	return u.String()
 }
 
 // leave gives up the shards of a group that the engine has not run with, or has left already.
@@ -214,6 +252,7 @@ func (s *service) openAPI(registry *prometheus.Registry) error {
 func (s *service) run(ctx context.Context) error {
 	s.log.Info("leadstream started", "version", version(), "app", s.cfg.App, "instance", s.cfg.Instance, "rule_set", s.rules.Version(),
 		"api", s.api.URL())
+	s.ran = true
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var running sync.WaitGroup

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -86,7 +89,9 @@ func (p *program) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Ask a running leadstream how it is doing",
-		Long:  "status asks the HTTP API of a running leadstream for its shards, their lag and their state.\nExit code 8 says that it is there but not ready.",
+		Long: `status asks the HTTP API of a running leadstream for its shards, their lag and their state, and then every other
+instance that it knows of. An instance that can't be reached is listed as such.
+Exit code 8 says that one of them is not there or not ready.`,
 		Example: `  leadstream status
   leadstream status --server https://leads.example.com --token-file ops.token
   leadstream status --json`,
@@ -102,11 +107,17 @@ func (p *program) statusCommand() *cobra.Command {
 			}
 			if asJSON {
 				_, err = cmd.OutOrStdout().Write(body)
-			} else {
-				err = writeStatus(cmd.OutOrStdout(), &s)
+				if err == nil && !s.Ready {
+					err = errNotReady
+				}
+				return err
 			}
-			if err == nil && !s.Ready {
-				err = errNotReady
+			all := api.askOthers(cmd.Context(), p.sys, &s)
+			err = writeStatus(cmd.OutOrStdout(), all)
+			for _, a := range all {
+				if err == nil && (a.view == nil || !a.view.Ready) {
+					err = errNotReady
+				}
 			}
 			return err
 		},
@@ -116,17 +127,106 @@ func (p *program) statusCommand() *cobra.Command {
 	return cmd
 }
 
-func writeStatus(w io.Writer, s *httpapi.StatusView) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "application\t%s\ninstance\t%s\nversion\t%s\nrule set\t%s\nstarted\t%s\nready\t%t\n\n",
-		s.App, s.Instance, s.Version, s.RuleSet, s.Started, s.Ready)
-	fmt.Fprintln(t, "SHARD\tSTATE\tEPOCH\tREDO\tTIME\tLEADS\tDIRTY\tTIMERS\tLAG")
-	for _, x := range s.Shards {
-		tick := "-"
-		if x.Tick != nil {
-			tick = x.Tick.String()
+// answer is what one instance says of itself; view is nil when it can't be asked, and why says why.
+type answer struct {
+	instance, why string
+	view          *httpapi.StatusView
+}
+
+// askOthers asks every instance that the first one knows of, all at once.
+func (f *apiFlags) askOthers(ctx context.Context, sys system, first *httpapi.StatusView) []answer {
+	all := []answer{{instance: first.Instance, view: first}}
+	for _, m := range first.Members {
+		if m.Instance != first.Instance {
+			all = append(all, answer{instance: m.Instance, why: "it does not say where its API is"})
 		}
-		fmt.Fprintf(t, "%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%d\n", x.Shard, x.State, x.Epoch, x.Redo, tick, x.Leads, x.Dirty, x.Timers, x.Lag)
+	}
+	urls := map[string]string{}
+	for _, m := range first.Members {
+		urls[m.Instance] = m.URL
+	}
+	var asking sync.WaitGroup
+	for i := range all {
+		a := &all[i]
+		if a.view != nil || urls[a.instance] == "" {
+			continue
+		}
+		asking.Go(func() {
+			other := *f
+			other.server = urls[a.instance]
+			body, err := other.get(ctx, sys, "/v1/status")
+			var v httpapi.StatusView
+			if err == nil {
+				err = json.Unmarshal(body, &v)
+			}
+			if err != nil {
+				a.why = err.Error()
+				return
+			}
+			a.view = &v
+		})
+	}
+	asking.Wait()
+	return all
+}
+
+func writeStatus(w io.Writer, all []answer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "application\t%s\n\n", all[0].view.App)
+	fmt.Fprintln(t, "INSTANCE\tREADY\tVERSION\tRULE SET\tSTARTED\tOWNED\tSTANDBY")
+	for _, a := range all {
+		if a.view == nil {
+			fmt.Fprintf(t, "%s\tnot reached: %s\n", a.instance, a.why)
+			continue
+		}
+		v := a.view
+		fmt.Fprintf(t, "%s\t%t\t%s\t%s\t%s\t%d\t%d\n", v.Instance, v.Ready, v.Version, v.RuleSet, v.Started, v.Owned, len(v.Standbys))
+	}
+	fmt.Fprintln(t, "\nSHARD\tINSTANCE\tSTATE\tEPOCH\tREDO\tREDO AGE\tTIME\tLEADS\tDIRTY\tTIMERS\tLAG")
+	for _, row := range rows(all) {
+		fmt.Fprintln(t, row)
 	}
 	return t.Flush()
+}
+
+// rows are the lines about shards: for each its owner, then its standbys.
+func rows(all []answer) []string {
+	type line struct {
+		shard int32
+		rank  int
+		text  string
+	}
+	var lines []line
+	for _, a := range all {
+		if a.view == nil {
+			continue
+		}
+		for _, x := range a.view.Shards {
+			tick := "-"
+			if x.Tick != nil {
+				tick = x.Tick.String()
+			}
+			lines = append(lines, line{x.Shard, 0, fmt.Sprintf("%d\t%s\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%d", x.Shard, a.instance, x.State, x.Epoch, x.Redo,
+				time.Duration(x.RedoAgeMs)*time.Millisecond, tick, x.Leads, x.Dirty, x.Timers, x.Lag)})
+		}
+		for _, x := range a.view.Loading {
+			lines = append(lines, line{x.Shard, 0, fmt.Sprintf("%d\t%s\tloading, %d records", x.Shard, a.instance, x.Loaded)})
+		}
+		for _, x := range a.view.Standbys {
+			state := "standby, " + x.State
+			switch {
+			case x.State == "loading":
+				state = fmt.Sprintf("standby, loading, %d records", x.Loaded)
+			case x.Behind > 0:
+				state = fmt.Sprintf("standby, %d epochs and %d ms behind", x.Behind, x.BehindMs)
+			}
+			lines = append(lines, line{x.Shard, 1, fmt.Sprintf("%d\t%s\t%s\t%d", x.Shard, a.instance, state, x.Epoch)})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Or(cmp.Compare(a.shard, b.shard), cmp.Compare(a.rank, b.rank)) })
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = l.text
+	}
+	return out
 }

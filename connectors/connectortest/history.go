@@ -18,6 +18,7 @@ func History(t *testing.T, fresh func(testing.TB) Env) {
 		{"ReadWaitsForTheUndecided", readWaits},
 		{"ReadStops", readStops},
 		{"CutAndGaps", cutAndGaps},
+		{"ReadOfTheLast", readLast},
 		{"Follow", followTopic},
 		{"CommittedOfNothing", func(t *testing.T, e Env) {
 			got, err := e.Open(t, "a").History.Committed(within(t), []engine.TopicPartition{at(e.Source, 0)})
@@ -53,6 +54,25 @@ func readRanges(t *testing.T, e Env) {
 		if r.Offset != int64(i) || string(r.Value) != values(i, 1)[0] || r.Timestamp <= 0 {
 			t.Fatalf("kept record %d is %+v", i, r)
 		}
+	}
+}
+
+func readLast(t *testing.T, e Env) {
+	h := e.Open(t, "a").History
+	tp := at(e.Topic(engine.TopicJournal), 0)
+	last := func() []string { return read(t, h, tp, engine.LastOfPartition, engine.EndOfPartition) }
+	if got := last(); len(got) != 0 {
+		t.Errorf("an empty partition ends with %v", got)
+	}
+	e.ProduceIn(t, tp.Topic, 0, true, values(0, 3000)...)
+	if got := last(); len(got) == 0 || len(got) > 100 || got[len(got)-1] != values(2999, 1)[0] {
+		t.Errorf("the last of 3000 is in %d records", len(got))
+	}
+	for range 3 {
+		e.ProduceIn(t, tp.Topic, 0, false, values(0, 10)...) // behind the last, and nothing
+	}
+	if got := last(); len(got) == 0 || got[len(got)-1] != values(2999, 1)[0] {
+		t.Errorf("the last is not found behind aborted transactions: %d records", len(got))
 	}
 }
 

@@ -126,6 +126,11 @@ type StatusView struct {
 	Restoring int  `json:"restoring"`
 	// Shards are the live ones, ascending.
 	Shards []ShardView `json:"shards"`
+	// Standbys are shards of other instances that this one follows, Loading those of its own that it restores.
+	Standbys []StandbyView `json:"standbys,omitempty"`
+	Loading  []LoadingView `json:"loading,omitempty"`
+	// Members are all instances as the group last spread the shards, this one included.
+	Members []MemberView `json:"members,omitempty"`
 	// Sources are the configured source topics, in the order of the configuration.
 	Sources []SourceView `json:"sources,omitempty"`
 }
@@ -135,9 +140,10 @@ type ShardView struct {
 	Shard int32 `json:"shard"`
 	// State is live, or behind while there are records that were not yet applied.
 	State string `json:"state"`
-	// Epoch is the last committed one; Redo the one that recovery would begin after.
-	Epoch uint64 `json:"epoch"`
-	Redo  uint64 `json:"redo"`
+	// Epoch is the last committed one; Redo the one that recovery would begin after, RedoAgeMs how long ago that was.
+	Epoch     uint64 `json:"epoch"`
+	Redo      uint64 `json:"redo"`
+	RedoAgeMs int64  `json:"redo_age_ms"`
 	// Tick is how far the shard's time has come, null before its first input.
 	Tick *Time `json:"tick"`
 	// Leads are those in memory; Dirty those not yet checkpointed; Timers those armed in memory; Lag counts
@@ -146,6 +152,37 @@ type ShardView struct {
 	Dirty  int64 `json:"dirty"`
 	Timers int64 `json:"timers"`
 	Lag    int64 `json:"lag"`
+}
+
+// StandbyView describes one shard that this process follows.
+type StandbyView struct {
+	Shard int32 `json:"shard"`
+	// State is loading, following while it is behind, or ready: it would take over in milliseconds.
+	State string `json:"state"`
+	// Epoch is the last one done again; Behind and BehindMs are how far that is behind the owner.
+	Epoch    uint64 `json:"epoch"`
+	Behind   uint64 `json:"behind"`
+	BehindMs int64  `json:"behind_ms"`
+	// Loaded counts records loaded of the state topic.
+	Loaded int64 `json:"loaded"`
+	// Failure is why it last began anew.
+	Failure string `json:"failure,omitempty"`
+}
+
+// LoadingView describes one shard that is being restored. Loaded counts records of the state topic.
+type LoadingView struct {
+	Shard  int32 `json:"shard"`
+	Loaded int64 `json:"loaded"`
+}
+
+// MemberView describes one instance of the application.
+type MemberView struct {
+	Instance string `json:"instance"`
+	// URL is its API, "" when unknown.
+	URL string `json:"url,omitempty"`
+	// Owned and Standby are its shards, ascending. One that is being handed over is its next owner's.
+	Owned   []int32 `json:"owned"`
+	Standby []int32 `json:"standby"`
 }
 
 // SourceView describes one source topic.

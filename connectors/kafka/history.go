@@ -100,6 +100,9 @@ func (h *History) Read(ctx context.Context, tp engine.TopicPartition, from, to i
 	case to > end[tp]:
 		return fmt.Errorf("%w: %s[%d] is needed up to offset %d, and ends at %d", engine.ErrGap, tp.Topic, tp.Partition, to, end[tp])
 	}
+	if from == engine.LastOfPartition {
+		return h.readLast(ctx, tp, to, fn)
+	}
 	fromStart := from == engine.StartOfPartition
 	if fromStart {
 		first, err := h.c.offsets(ctx, parts, earliest, false)
@@ -114,6 +117,27 @@ func (h *History) Read(ctx context.Context, tp engine.TopicPartition, from, to i
 		return h.Read(ctx, tp, engine.StartOfPartition, to, fn)
 	}
 	return err
+}
+
+// readLast looks for records further and further before the end: those of aborted transactions and markers are none.
+func (h *History) readLast(ctx context.Context, tp engine.TopicPartition, to int64, fn func(*engine.Record) error) error {
+	first, err := h.c.offsets(ctx, []engine.TopicPartition{tp}, earliest, false)
+	if err != nil {
+		return err
+	}
+	for back := int64(16); ; back *= 8 {
+		from, found := max(first[tp], to-back), false
+		err := h.read(ctx, tp, from, to, func(r *engine.Record) error {
+			found = true
+			return fn(r)
+		})
+		if moved := (*movedStart)(nil); errors.As(err, &moved) {
+			return h.Read(ctx, tp, engine.StartOfPartition, to, fn) // it was cut meanwhile: what is left is short
+		}
+		if err != nil || found || from == first[tp] {
+			return err
+		}
+	}
 }
 
 // movedStart is ErrGap at the first fetch.

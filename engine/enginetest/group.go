@@ -15,6 +15,7 @@ type group struct {
 	generation int32
 	waiting    int  // members that were not done with what they lost
 	again      bool // membership changed meanwhile
+	standbys   int  // of each shard; 0: no plan is made
 }
 
 type member struct {
@@ -86,8 +87,9 @@ func (g *group) rebalance() {
 			}
 		}
 		m.owns = want[m]
-		if len(gained) > 0 {
-			gains = append(gains, func() { m.changes <- engine.Change{Gained: gained, Done: func() {}} })
+		p := g.plan(m, want)
+		if len(gained) > 0 || p != nil {
+			gains = append(gains, func() { m.changes <- engine.Change{Gained: gained, Plan: p, Done: func() {}} })
 		}
 		if len(lost) > 0 {
 			g.waiting++
@@ -109,6 +111,34 @@ func (g *group) rebalance() {
 	if g.waiting == 0 {
 		release()
 	}
+}
+
+// plan tells a member who has what. Each shard is followed by the members after its owner.
+func (g *group) plan(of *member, want map[*member][]int32) *engine.Plan {
+	if g.standbys == 0 {
+		return nil
+	}
+	p := &engine.Plan{}
+	for i, m := range g.members {
+		x := engine.PlanMember{Instance: m.name, Owned: slices.Sorted(slices.Values(want[m]))}
+		for k := 1; k <= min(g.standbys, len(g.members)-1); k++ {
+			before := g.members[(i+len(g.members)-k)%len(g.members)]
+			x.Standby = append(x.Standby, want[before]...)
+		}
+		slices.Sort(x.Standby)
+		if m == of {
+			p.Standby = x.Standby
+		}
+		p.Members = append(p.Members, x)
+	}
+	return p
+}
+
+// Standbys has each shard followed by n members beside its owner, from the next rebalance on.
+func (l *Log) Standbys(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.group.standbys = n
 }
 
 func (g *group) valid(f engine.Fence) bool {

@@ -300,7 +300,10 @@ func (c *Client) Read(_ context.Context, tp engine.TopicPartition, from, to int6
 	c.before("read")
 	c.log.mu.Lock()
 	p := c.log.part(tp)
-	if from == engine.StartOfPartition {
+	switch {
+	case from == engine.LastOfPartition && len(p.recs) > 0:
+		from = p.recs[len(p.recs)-1].Offset
+	case from == engine.LastOfPartition, from == engine.StartOfPartition:
 		from = p.start
 	}
 	if to < 0 {
