@@ -126,3 +126,26 @@ func TestHosts(t *testing.T) {
 		}
 	}
 }
+
+// TestPathOrder: properties.path, else context.page.path, else the path of properties.url, else that of context.page.url.
+func TestPathOrder(t *testing.T) {
+	set, err := Parse(File{Name: "r", Src: []byte("signals: {e: {match: 'event.path == \"/x\"'}}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, l := set.NewEvaluator(), set.NewLead("ann", 1)
+	for _, c := range []struct{ properties, page, want string }{
+		{`{"path": "/1", "url": "https://h/3?q"}`, `{"path": "/2", "url": "https://h/4"}`, "/1"},
+		{`{"url": "https://h/3?q"}`, `{"path": "/2", "url": "https://h/4"}`, "/2"},
+		{`{"url": "https://h/3?q"}`, `{"url": "https://h/4"}`, "/3"},
+		{`{"url": "https://h"}`, `{"url": "https://h/4"}`, "/"},
+		{`{"url": "none", "path": ""}`, `{"url": "https://h/4#f"}`, "/4"},
+		{`{}`, `{}`, ""},
+	} {
+		ev := &lead.Event{Type: lead.Page, Properties: lead.Object(c.properties), Context: lead.Object(`{"page": ` + c.page + `}`)}
+		e.enter(l, 0, ev)
+		if got := string(e.eventText(fieldPath)); got != c.want {
+			t.Errorf("%s and %s: path %q, want %q", c.properties, c.page, got, c.want)
+		}
+	}
+}
