@@ -55,21 +55,25 @@ func (w *town) happens(ev *lead.Event) {
 
 func (w *town) deliver() {
 	for len(w.post) > 0 {
-		m := w.post[0]
-		w.post = w.post[1:]
-		w.count++
-		var from *lead.Lead
-		if m.State != nil {
-			from = new(lead.Lead)
-			if err := lead.Decode(m.State, from); err != nil {
-				w.t.Fatal(err)
-			}
+		w.deliverOne()
+	}
+}
+
+func (w *town) deliverOne() {
+	m := w.post[0]
+	w.post = w.post[1:]
+	w.count++
+	var from *lead.Lead
+	if m.State != nil {
+		from = new(lead.Lead)
+		if err := lead.Decode(m.State, from); err != nil {
+			w.t.Fatal(err)
 		}
-		var v Verdict
-		w.out, w.post, v = w.ev.Receive(w.node(m.To), from, &m, w.out, w.post)
-		if v == TooFar {
-			w.dead++
-		}
+	}
+	var v Verdict
+	w.out, w.post, v = w.ev.Receive(w.node(m.To), from, &m, w.out, w.post)
+	if v == TooFar {
+		w.dead++
 	}
 }
 
@@ -307,5 +311,28 @@ func TestUnlink(t *testing.T) {
 	}
 	if !slices.ContainsFunc(w.out, func(o lead.Output) bool { return o.Reason == "command" }) {
 		t.Error("no output says that it was a command")
+	}
+}
+
+// TestHotAnonymousID links a device after a hundred thousand events: what moves is no more than a lead.
+func TestHotAnonymousID(t *testing.T) {
+	w := newTown(t, linkRules)
+	const n = 100_000
+	for i := range n {
+		ev := at(float64(i)/n, "page", fmt.Sprint("h", i))
+		ev.AnonymousID, ev.RoutingID = []byte("hot"), []byte("hot")
+		w.happens(ev)
+	}
+	w.happens(seen(2, "u", "hot"))
+	largest := 0
+	for len(w.post) > 0 {
+		largest = max(largest, len(w.post[0].State))
+		w.deliverOne()
+	}
+	if w.count != 2 || largest == 0 || largest > 32<<10 {
+		t.Errorf("%d letters, the largest with a lead of %d bytes", w.count, largest)
+	}
+	if l := w.root("hot"); l.Events != n+1 || w.points("hot") != n+1 {
+		t.Errorf("%d events, %v points", l.Events, w.points("hot"))
 	}
 }
