@@ -54,11 +54,13 @@ var causeNames = [...]string{ByEvent: "event", ByAlias: "alias", ByTrait: "trait
 // The reasons of refused links, in lead.Refusal.
 const (
 	// WhySecondUser is a second known user on a device, WhyNever an id that is in identity.never, WhyMaxIDs a lead with too
-	// many ids, WhyApart a pair that was separated by hand.
+	// many ids, WhyApart a pair that was separated by hand, WhyTooLarge a lead that no letter can hold: its ids are too many
+	// and too long.
 	WhySecondUser uint8 = iota + 1
 	WhyNever
 	WhyMaxIDs
 	WhyApart
+	WhyTooLarge
 	// NumWhys bounds them.
 	NumWhys
 )
@@ -71,7 +73,7 @@ func WhyName(why uint8) string {
 	return ""
 }
 
-var whyNames = [...]string{"", "second_user", "never", "max_ids", "apart"}
+var whyNames = [...]string{"", "second_user", "never", "max_ids", "apart", "too_large"}
 
 // Letter is what one node says to another. Field order is the format.
 type Letter struct {

@@ -242,6 +242,10 @@ func (e *Evaluator) linkAway(n *lead.Lead, m *Letter, to []Letter) (_ []Letter, 
 			return to, false
 		}
 	}
+	if stateTooLarge(n) {
+		e.refuse(n, m.From, m.Target, m.Time, WhyTooLarge)
+		return to, false
+	}
 	s := Letter{Kind: StateLetter, To: m.Target, From: n.ID, Cause: m.Cause, Time: max(n.Clock, m.Time), Event: m.Event}
 	n.Known = n.Known || m.Known
 	s.Known = n.Known
@@ -261,6 +265,18 @@ func (e *Evaluator) linkAway(n *lead.Lead, m *Letter, to []Letter) (_ []Letter, 
 	s.Route = Route{Path: []Hop{{ID: n.ID, Pointer: node.Pointer}}, Known: node.Known}
 	e.counts.Linked++
 	return append(to, s), true
+}
+
+// maxStateIDs bounds the bytes of the ids that a lead takes along, so that it fits a message of the inbox. All else of a lead
+// is bounded.
+const maxStateIDs = 512 << 10
+
+func stateTooLarge(n *lead.Lead) bool {
+	size := 0
+	for i := range n.IDs {
+		size += len(n.IDs[i].ID) + 4
+	}
+	return size > maxStateIDs
 }
 
 // join takes in what a node was that points here now.

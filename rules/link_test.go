@@ -314,6 +314,20 @@ func TestUnlink(t *testing.T) {
 	}
 }
 
+// TestIDsThatDoNotFit refuses to move a lead with more ids than a message can hold.
+func TestIDsThatDoNotFit(t *testing.T) {
+	w := newTown(t, linkRules)
+	w.happens(seen(1, "big", ""))
+	for i := range 600 {
+		noteID(w.root("big"), fmt.Sprintf("%s%04d", strings.Repeat("x", 1000), i), true)
+	}
+	w.happens(alias(2, "big", "other"))
+	w.deliver()
+	if w.together("big", "other") || w.points("big") != 1 || w.ev.Counts().Refused[WhyTooLarge] != 1 {
+		t.Errorf("refused %v", w.ev.Counts().Refused)
+	}
+}
+
 // TestHotAnonymousID links a device after a hundred thousand events: what moves is no more than a lead.
 func TestHotAnonymousID(t *testing.T) {
 	w := newTown(t, linkRules)
