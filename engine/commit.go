@@ -283,6 +283,10 @@ func (lp *loop) addMark(id int32, m mark) {
 	lp.marks[id] = ms
 }
 
+// cutLag is how old what is cut must be: a standby that loads the state topic needs what came after the redo point that
+// held when it began.
+const cutLag = 5 * time.Minute
+
 // cut asks for the journal and inbox before the redo point to be deleted. The record of the redo point
 // itself stays.
 func (e *Engine) cut(sl *slice, wall int64) {
@@ -293,7 +297,7 @@ func (e *Engine) cut(sl *slice, wall int64) {
 	id := sl.shard.id
 	at := -1
 	for i, m := range lp.marks[id] {
-		if m.epoch > sl.redo {
+		if m.epoch > sl.redo || m.wall > wall-cutLag.Milliseconds() {
 			break
 		}
 		at = i
