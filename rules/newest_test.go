@@ -387,3 +387,25 @@ func TestWhereMachinesBegin(t *testing.T) {
 		}
 	}
 }
+
+// A switch to a shorter memory keeps the newest messages, one to a longer memory all.
+func TestMessagesAfterASwitch(t *testing.T) {
+	for setting, known := range map[string]int{"dedupe: 2": 2, "dedupe: 9": 4} {
+		p := newPerson(t, "dedupe: 4\n"+simple)
+		for i := range 6 { // m2 to m5 are known
+			p.does("e", fmt.Sprintf("m%d", i), "")
+		}
+		old := p.e.set
+		q := newPerson(t, setting+"\n"+simple)
+		q.l, q.now = p.l, p.now
+		q.e.Migrate(q.l, old, q.now, nil)
+		for i := 5; i >= 6-known; i-- {
+			if _, v := q.does("e", fmt.Sprintf("m%d", i), ""); v != Duplicate {
+				t.Errorf("%s: message %d is not known any more", setting, i)
+			}
+		}
+		if _, v := q.does("e", fmt.Sprintf("m%d", 5-known), ""); v != Applied {
+			t.Errorf("%s: message %d is still known", setting, 5-known)
+		}
+	}
+}
