@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"leadstream/state/lead"
@@ -132,5 +133,33 @@ func TestSwitchToOtherRules(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
+	}
+}
+
+// TestSwitchMovesWindows switches to rules in which windows and fields have other places: each goes on as what it means.
+func TestSwitchMovesWindows(t *testing.T) {
+	lines := []string{`count("e", "30d")`, `count("f", "30d") * 10`, `sum("e", "v", "30d") * 100`, `distinct("f", "v", "30d") * 10000`}
+	rules := func(order ...int) string {
+		text := simple + "scores: {s: {lines: ["
+		for _, i := range order {
+			text += fmt.Sprintf("{id: l%d, signal: show, add: '%s'}, ", i, lines[i])
+		}
+		return strings.Replace(text, "signals: {", "signals: {show: {match: 'event.name == \"show\"'}, ", 1) +
+			"]}}\nhandoffs: [{name: h, when: 'last(\"e\", \"v\") == 4 && first(\"f\", \"v\") == 7 && signal(\"show\")'}]\n"
+	}
+	p := newPerson(t, rules(0, 1, 2, 3))
+	for _, v := range []int{3, 4} {
+		p.does("e", "", fmt.Sprintf(`{"v": %d}`, v))
+	}
+	for _, v := range []int{7, 8, 8} {
+		p.does("f", "", fmt.Sprintf(`{"v": %d}`, v))
+	}
+	old := p.e.set
+	q := newPerson(t, strings.Replace(rules(3, 2, 1, 0), "handoffs: [", "handoffs: [{name: new, when: 'last(\"f\", \"v\") == 8 && first(\"e\", \"v\") == 3'}, ", 1))
+	q.l, q.now = p.l, p.now
+	q.e.Migrate(q.l, old, q.now, nil)
+	out, _ := q.does("show", "", "{}")
+	if got := q.score("s"); got != 2+30+700+20_000 || len(out) != 1 || out[0].Name != "h" {
+		t.Errorf("%v points, %v", got, say(nil, out))
 	}
 }
