@@ -28,7 +28,7 @@ func (e *Engine) newShard(id int32) *shard {
 
 // restore brings a shard to the state of its last committed epoch. It runs beside the shards that are live. have is
 // the shard as a standby has left it, nil if there was none.
-func (e *Engine) restore(ctx context.Context, id int32, have *shard) (*shard, error) {
+func (e *Engine) restore(ctx context.Context, id int32, have *shard) (_ *shard, err error) {
 	jtp := TopicPartition{e.cfg.topic(TopicJournal), id}
 	// The writer before may have died with a transaction open: freeing it takes milliseconds, waiting
 	// for its time-out takes seconds.
@@ -50,6 +50,7 @@ func (e *Engine) restore(ctx context.Context, id int32, have *shard) (*shard, er
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = e.unlessMovedOn(ctx, jtp, jr.last, err) }()
 	if jr.last == nil {
 		return s, e.startEmpty(s, offsets)
 	}
@@ -95,6 +96,20 @@ func (e *Engine) restore(ctx context.Context, id int32, have *shard) (*shard, er
 	}
 	s.done = s.st
 	return s, nil
+}
+
+// unlessMovedOn looks again when a shard's journal and the cluster disagree. A process that stood still may have lost the shard
+// without having heard of it: another commits on it while this one restores it, and what it reads is of different
+// moments. That is no reason to stop: the group is about to say so.
+func (e *Engine) unlessMovedOn(ctx context.Context, jtp TopicPartition, last *JournalRecord, err error) error {
+	if !errors.Is(err, ErrDisagree) {
+		return err
+	}
+	now, jerr := e.readJournal(ctx, jtp, CommittedEnd)
+	if jerr != nil || now.last == nil || last != nil && now.last.Epoch == last.Epoch {
+		return err
+	}
+	return fmt.Errorf("another process commits on shard %d while it is restored here: %s", jtp.Partition, err.Error())
 }
 
 func (e *Engine) startEmpty(s *shard, offsets map[TopicPartition]int64) error {
