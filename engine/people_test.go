@@ -88,7 +88,6 @@ type happening struct {
 	kind      string
 	value     string
 	command   *rules.Command
-	person    string // of the model: the group's id
 	delivered int
 }
 

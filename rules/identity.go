@@ -109,9 +109,7 @@ func digits(s string) string {
 		}
 	}
 	s = b.String()
-	if strings.HasPrefix(s, "00") {
-		s = s[2:]
-	}
+	s = strings.TrimPrefix(s, "00")
 	if len(s) < 5 {
 		return ""
 	}
