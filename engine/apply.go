@@ -100,6 +100,9 @@ func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
 	if c.Time == 0 {
 		c.Time = min(r.Timestamp, s.st.wall)
 	}
+	if c.Kind == rules.Erase {
+		return s.applyErase(p, r, m, id, &c)
+	}
 	if c.Kind == rules.Link || c.Kind == rules.Unlink {
 		return s.applyLink(p, r, id, &c)
 	}
@@ -107,7 +110,7 @@ func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
 	if err != nil {
 		return err
 	}
-	if e == nil || e.spec == nil {
+	if absent(e) {
 		return refuse("no_lead", "there is no such lead")
 	}
 	if on, err := s.follow(e, &m.Route); on != nil || err != nil {
@@ -171,6 +174,12 @@ func (s *shard) applyEvent(id []byte, route *rules.Route, tp TopicPartition, r *
 	e, err := s.load(id)
 	if err != nil {
 		return err
+	}
+	if until, err := s.barred(e, string(id)); err != nil {
+		return err
+	} else if until != 0 && s.event.Time <= until {
+		s.ep.stats.barred++
+		return nil
 	}
 	if e == nil {
 		e = s.create(string(id))
@@ -241,11 +250,29 @@ func (s *shard) touch(e *entry) (*lead.Lead, error) {
 	n := s.ep.number
 	switch l := e.spec; {
 	case l == nil:
-		e.spec = s.st.rules.NewLead(e.id, 1)
+		fresh, err := s.newNode(e.id)
+		if err != nil {
+			return nil, err
+		}
+		e.spec = fresh
 	case e.madeIn == n:
-		return l, nil
+		if !l.Gone {
+			return l, nil
+		}
+		fresh, err := s.newNode(e.id)
+		if err == nil {
+			*l = *fresh
+			l.Epoch = n
+		}
+		return l, err
 	case s.redo != nil && l.Epoch >= n:
 		return nil, nil
+	case l.Gone:
+		fresh, err := s.newNode(e.id)
+		if err != nil {
+			return nil, err
+		}
+		e.spec = fresh
 	default:
 		e.spec = l.Clone()
 	}
@@ -259,6 +286,9 @@ func (s *shard) touch(e *entry) (*lead.Lead, error) {
 
 // emit turns what the rules put out into records.
 func (s *shard) emit() {
+	if err := s.send(s.letters[:0]); err != nil { // what timers wrote
+		panic("bug: " + err.Error())
+	}
 	for i := range s.outs {
 		o := &s.outs[i]
 		s.ep.outputs++

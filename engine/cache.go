@@ -33,9 +33,10 @@ type entry struct {
 	slot  int   // index in cache.ring
 }
 
-// evictable says that the entry is nowhere but in the store's words: committed, written and unchanged.
+// evictable says that the entry is nowhere but in the store's words: committed, written and unchanged. What is gone
+// stays until its tombstone is written.
 func (e *entry) evictable() bool {
-	return !e.queued && e.storing == 0 && e.dirtySince == 0 && e.spec != nil && e.spec == e.committed.Load()
+	return !e.queued && e.storing == 0 && e.dirtySince == 0 && e.spec != nil && e.spec == e.committed.Load() && !e.spec.Gone
 }
 
 // cache holds a shard's leads. Only the shard's goroutine changes it; mu is held for the moment of an

@@ -54,6 +54,7 @@ type sliced struct {
 	entry   *entry
 	version *lead.Lead
 	since   uint64 // dirtySince, to put it back on an abort
+	tomb    bool   // the version is gone: a tombstone is written
 	oldDue  int64  // the hint the store holds when this is written: that of the slice before
 }
 
@@ -64,7 +65,7 @@ func (s *shard) take(n, bytes int, upTo uint64) []sliced {
 	for s.dirty.len() > 0 && len(out) < n && bytes > 0 && s.dirty.oldest() <= upTo {
 		e := s.dirty.pop()
 		v := e.committed.Load()
-		out = append(out, sliced{e, v, e.dirtySince, e.storedDue})
+		out = append(out, sliced{entry: e, version: v, since: e.dirtySince, oldDue: e.storedDue})
 		bytes -= e.size
 		e.dirtySince, e.storedDue = 0, v.Due
 		e.storing++
@@ -80,6 +81,11 @@ func (s *shard) putBack(taken []sliced) {
 	q := make([]*entry, 0, len(taken)+s.dirty.len())
 	for _, x := range taken {
 		x.entry.storing--
+		if x.tomb { // the redo point is past it, and must not go back
+			x.entry.storedDue = x.oldDue
+			s.graves = append(s.graves, grave{x.entry, x.version})
+			continue
+		}
 		x.entry.queued, x.entry.dirtySince, x.entry.storedDue = true, x.since, x.oldDue
 		q = append(q, x.entry)
 	}

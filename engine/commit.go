@@ -163,7 +163,8 @@ func (e *Engine) nextSlice() *slice {
 		if s.dirty.len() > e.cfg.DirtyLimit/2 {
 			upTo, n, bytes = ^uint64(0), 4*n, 4*bytes
 		}
-		if taken := s.take(n, bytes, upTo); len(taken) > 0 {
+		upTo = max(upTo, s.hurry())
+		if taken := s.exhume(s.take(n, bytes, upTo), n); len(taken) > 0 {
 			return &slice{shard: s, entries: taken}
 		}
 	}

@@ -62,6 +62,8 @@ func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rule
 		}
 	}
 	if ep.slice != nil {
+		i := slices.Index(ep.shards, ep.slice.shard)
+		ep.tx.Records = append(ep.tx.Records, ep.slice.cleaned(ep.ends[i].salt)...)
 		for _, x := range ep.slice.entries {
 			ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicState, Partition: ep.slice.shard.id, Key: []byte(x.entry.id)})
 		}
@@ -99,6 +101,9 @@ func (ep *epoch) encodeSlice() {
 	}
 	at := ep.journalAt - len(ep.slice.entries)
 	for i, x := range ep.slice.entries {
+		if x.tomb {
+			continue
+		}
 		v := lead.AppendEncode(nil, x.version)
 		ep.tx.Records[at+i].Value = v
 		ep.bytes += len(v)
@@ -113,6 +118,7 @@ func (s *shard) journal(ep *shardEpoch, end *shardState) *JournalRecord {
 		Ranges: ep.ranges, Closed: end.closed, Rules: uint64(end.rules.ID()),
 		Base: end.base, Watermark: end.sourceTime(), CaughtUp: s.atEnd(), Read: end.read, Sent: end.sent, Got: end.got,
 		Redo: s.redoPoint(ep.number, len(ep.touched) > 0),
+		Salt: end.salt, ErasedStart: ep.start.erased, ErasedEnd: end.erased,
 	}
 	if from := &ep.start; from.oldRules != nil {
 		j.OldRules, j.SwitchTick = uint64(from.oldRules.ID()), from.switchTick
@@ -138,6 +144,9 @@ func (s *shard) publish(ep *shardEpoch, end shardState) {
 		t.entry.committed.Store(t.lead)
 		s.cache.resize(t.entry, t.lead)
 		s.dirty.push(t.entry, ep.number)
+		if t.lead.Gone && t.lead.UserID != "" {
+			s.urgent = ep.number
+		}
 	}
 }
 
@@ -166,8 +175,13 @@ func (s *shard) rollback(eps ...*shardEpoch) {
 
 // stored is called when a slice is in the store too.
 func (s *shard) stored(sl *slice) {
-	for _, x := range sl.entries {
+	for i := range sl.entries {
+		x := &sl.entries[i]
 		x.entry.storing--
+		if x.version.Gone && !x.tomb {
+			s.bury(x.entry)
+		}
+		s.laid(x)
 		delete(s.ahead, x.entry.id)
 	}
 }
@@ -177,6 +191,9 @@ func (sl *slice) entities(records []OutRecord) []state.Entity {
 	out := make([]state.Entity, len(sl.entries))
 	for i, x := range sl.entries {
 		out[i] = state.Entity{ID: x.entry.id, Value: records[i].Value, Due: x.version.Due, OldDue: x.oldDue}
+		if x.tomb {
+			out[i].Due = lead.Never
+		}
 	}
 	return out
 }

@@ -22,6 +22,9 @@ func (s *shard) toInbox(id string, message []byte) {
 
 // send sends what nodes say to each other.
 func (s *shard) send(letters []rules.Letter) error {
+	if late := s.ev.Pending(); len(late) > 0 { // timers come before what they were fired for
+		letters = append(late, letters...)
+	}
 	s.letters = letters
 	for i := range letters {
 		m := Message{Kind: MessageLetter, From: -1, Letter: &letters[i]}
@@ -41,9 +44,17 @@ func (s *shard) applyLetter(p *part, r *Record, m *rules.Letter) error {
 	if to := ShardOf([]byte(m.To), s.cfg.Shards); to != s.id {
 		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "misrouted", Detail: fmt.Sprintf("the id belongs to shard %d", to)})
 	}
+	if m.Kind == rules.EraseLetter {
+		return s.applyEraseLetter(p, r, m)
+	}
 	e, err := s.load([]byte(m.To))
 	if err != nil {
 		return err
+	}
+	if until, err := s.barred(e, m.To); err != nil {
+		return err
+	} else if until != 0 && m.Time <= until {
+		return s.turnAway(m, until)
 	}
 	if e == nil {
 		e = s.create(m.To)
@@ -177,7 +188,7 @@ func (s *shard) applyLink(p *part, r *Record, id string, c *rules.Command) error
 	if err != nil {
 		return err
 	}
-	if e == nil || e.spec == nil {
+	if absent(e) {
 		return refuse("no_lead", "there is no such lead")
 	}
 	n, err := s.touch(e)

@@ -14,6 +14,7 @@ const (
 	TopicHandoffs
 	TopicDeadletter
 	TopicRules // one partition, compacted: every rule set by version
+	TopicAudit // who asked for what to be erased, and that it was done
 	numTopics
 )
 
@@ -26,7 +27,7 @@ func Topics() []Topic {
 	return ts
 }
 
-var topicNames = [numTopics]string{"inbox", "journal", "state", "transitions", "handoffs", "deadletter", "rules"}
+var topicNames = [numTopics]string{"inbox", "journal", "state", "transitions", "handoffs", "deadletter", "rules", "audit"}
 
 // String returns the topic's name without the application's prefix.
 func (t Topic) String() string { return topicNames[t] }

@@ -13,6 +13,8 @@ type epochStats struct {
 	commands, missed, letters              int
 	hits, misses                           int
 	transitions, handoffs, merged          int
+	barred, removed                        int
+	erased, expired                        int
 	deadletters                            map[string]int
 }
 
@@ -22,6 +24,10 @@ func (s *epochStats) count(k lead.Kind) {
 		s.handoffs++
 	case lead.LeadMerged:
 		s.merged++
+	case lead.LeadErased:
+		s.erased++
+	case lead.LeadExpired:
+		s.expired++
 	default:
 		s.transitions++
 	}
@@ -53,6 +59,7 @@ type metrics struct {
 	letters, linked, claimed                             prometheus.Counter
 	linksRefused                                         *prometheus.CounterVec
 	diverged                                             prometheus.Counter
+	barred, removed                                      prometheus.Counter
 
 	standbyReloads, takeovers prometheus.Counter
 }
@@ -102,12 +109,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		claimed:         counter("claims_total", "Identifiers (e-mail addresses, phone numbers) that leads named first."),
 		linksRefused:    vec("links_refused_total", "Links that were refused, by reason.", "reason"),
 		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
+		barred:          counter("events_barred_total", "Events and messages between ids dropped because their id was erased after they happened, or is suppressed."),
+		removed:         counter("nodes_removed_total", "Ids that were erased or, with retention, removed."),
 		diverged:        counter("digest_mismatches_total", "Epochs that, done again, gave other leads than their writer had. It must stay 0."),
 		standbyReloads:  counter("standby_reloads_total", "Times that a standby began anew."),
 		takeovers:       counter("takeovers_total", "Shards taken over from a standby of this process."),
 		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
 	}
-	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff, lead.LeadMerged} {
+	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff, lead.LeadMerged, lead.LeadErased, lead.LeadExpired} {
 		m.outputs.WithLabelValues(k.String())
 	}
 	for _, o := range []string{"committed", "aborted", "fenced", "unknown"} {
@@ -129,7 +138,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reg.MustRegister(m.events, m.received, m.forwarded, m.duplicates, m.late, m.conditionErrors, m.edgesDropped, m.tooLate, m.gated, m.idleTimers, m.longTraits, m.stoppedLeads, m.outputs,
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
 			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed,
-			m.letters, m.linked, m.claimed, m.linksRefused, m.diverged)
+			m.letters, m.linked, m.claimed, m.linksRefused, m.barred, m.removed, m.diverged)
 		reg.MustRegister(m.standbyReloads, m.takeovers)
 	}
 	return m
@@ -145,6 +154,10 @@ func (m *metrics) committed(ep *shardEpoch) {
 	m.commands.Add(float64(st.commands))
 	m.missed.Add(float64(st.missed))
 	m.letters.Add(float64(st.letters))
+	m.barred.Add(float64(st.barred))
+	m.removed.Add(float64(st.removed))
+	m.outputs.WithLabelValues(lead.LeadErased.String()).Add(float64(st.erased))
+	m.outputs.WithLabelValues(lead.LeadExpired.String()).Add(float64(st.expired))
 	m.outputs.WithLabelValues(lead.LeadMerged.String()).Add(float64(st.merged))
 	m.outputs.WithLabelValues(lead.StageChanged.String()).Add(float64(st.transitions))
 	m.outputs.WithLabelValues(lead.HandOff.String()).Add(float64(st.handoffs))

@@ -66,6 +66,9 @@ func (s *shard) redoEpoch(j *JournalRecord, read func(JournalRange) ([]Record, e
 		return fmt.Errorf("redo of epoch %d of shard %d ends at tick %d, the journal says %d: %w", j.Epoch, s.id, s.st.tick, j.TickEnd, ErrDisagree)
 	}
 	s.st.read, s.st.sent, s.st.got = j.Read, slices.Clone(j.Sent), slices.Clone(j.Got)
+	if s.st.erased != j.ErasedEnd {
+		return fmt.Errorf("redo of epoch %d of shard %d counts %d erasures, the journal says %d: %w", j.Epoch, s.id, s.st.erased, j.ErasedEnd, ErrDisagree)
+	}
 	ep, end := s.ep, s.st
 	if err := s.checkDigest(j, ep); err != nil {
 		return err
@@ -127,7 +130,8 @@ func (s *shard) setRules(st *shardState, j *JournalRecord, sweptTo string, switc
 
 // stateBefore is the shard's state as epoch j began, but for its rules.
 func (s *shard) stateBefore(j *JournalRecord) shardState {
-	st := shardState{epoch: j.Epoch - 1, tick: j.TickStart, cap: j.Cap, wall: j.Wall, base: j.Base, closed: slices.Clone(j.Closed)}
+	st := shardState{epoch: j.Epoch - 1, tick: j.TickStart, cap: j.Cap, wall: j.Wall, base: j.Base, closed: slices.Clone(j.Closed),
+		salt: slices.Clone(j.Salt), erased: j.ErasedStart}
 	for i, jp := range j.Parts {
 		p := part{TopicPartition: TopicPartition{jp.Topic, jp.Partition}, source: s.sources[jp.Topic],
 			next: jp.Next, watermark: jp.WatermarkStart, floor: noTime, leaderEpoch: jp.LeaderEpoch}
@@ -145,7 +149,7 @@ func (s *shard) stateBefore(j *JournalRecord) shardState {
 // stateAfter is the shard's state as epoch j ended.
 func (s *shard) stateAfter(j *JournalRecord) (shardState, error) {
 	st := s.stateBefore(j)
-	st.epoch, st.tick = j.Epoch, j.TickEnd
+	st.epoch, st.tick, st.erased = j.Epoch, j.TickEnd, j.ErasedEnd
 	st.read, st.sent, st.got = j.Read, slices.Clone(j.Sent), slices.Clone(j.Got)
 	for i, jp := range j.Parts {
 		st.parts[i].watermark, st.parts[i].next = jp.Watermark, jp.Next

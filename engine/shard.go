@@ -30,10 +30,10 @@ type shard struct {
 	// newer puts a rule set in force that came from another process before this one heard of it; see switchesFirst.
 	newer       func(lead.RuleSetID) (bool, error)
 	switchFirst bool
-	active      *atomic.Pointer[rules.Set] // what to switch to
-	event       lead.Event
-	outs        []lead.Output
-	letters     []rules.Letter
+	active  *atomic.Pointer[rules.Set] // what to switch to
+	event   lead.Event
+	outs    []lead.Output
+	letters []rules.Letter
 
 	// st is the speculative state; done the committed one.
 	st, done shardState
@@ -46,7 +46,9 @@ type shard struct {
 	// live describes the partitions' ends; it decides floors, which the journal records.
 	live map[TopicPartition]*liveness
 
-	sweep *sweep // the walk of a rule switch, nil when there is none
+	graves []grave // what is gone and still stored
+	urgent uint64  // the last epoch in which somebody who waits had something erased
+	sweep  *sweep  // the walk of a rule switch, nil when there is none
 	redo  *redo  // set during recovery
 	// journalNext is the offset in the journal after the last record done again.
 	journalNext int64
@@ -75,6 +77,10 @@ type shardState struct {
 	// parts are the input partitions: the inbox first, then by topic and partition.
 	parts  []part
 	closed []string // history sources that were closed, sorted
+	// salt is what erased ids are hashed with, that of the shard's first erasure; nil before. It is never changed in place.
+	// erased counts all that asked for something to be erased: a lead that comes again is of a later incarnation.
+	salt   []byte
+	erased uint32
 
 	rules      *rules.Set
 	oldRules   *rules.Set // while a switch is worked off, else nil
@@ -353,6 +359,11 @@ func (s *shard) fire(t *timer) error {
 		s.timers.drop(t)
 		return nil
 	}
+	if e.spec.Gone { // a restart has found it
+		s.timers.drop(&e.timer)
+		s.bury(e)
+		return nil
+	}
 	if e.spec.Due != due {
 		// Also of a lead that a rule switch has not come to: a hint that is out of date may be gone after a
 		// restart, so it must decide nothing, not even when the lead is migrated.
@@ -371,6 +382,10 @@ func (s *shard) fire(t *timer) error {
 	s.ep.fired++
 	s.ep.lastDue, s.ep.lastID = due, id
 	s.emit()
+	if l.Gone {
+		s.timers.drop(&e.timer)
+		return nil
+	}
 	if l.Due <= due {
 		panic(fmt.Sprintf("bug: a timer due at %d left the lead due at %d", due, l.Due))
 	}

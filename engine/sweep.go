@@ -77,7 +77,7 @@ func (s *shard) sweepSome() error {
 		if err != nil {
 			return err
 		}
-		if e == nil || e.spec == nil || e.spec.Rules == s.st.rules.ID() {
+		if absent(e) || e.spec.Rules == s.st.rules.ID() {
 			continue
 		}
 		l, err := s.touch(e)

@@ -42,7 +42,7 @@ func (e *Evaluator) Bar(n *lead.Lead, at int64, suppress bool) {
 	if suppress {
 		at, due = never, never
 	}
-	n.Scores, n.Edges = nil, nil
+	n.Scores, n.Edges, n.Incarnation = nil, nil, 0
 	n.Identifier, n.Gone, n.UserID = true, false, ""
 	// FirstSeen remembers the latest end among all erasures: Due is never where there was none.
 	n.FirstSeen = max(n.FirstSeen, due)
@@ -51,7 +51,7 @@ func (e *Evaluator) Bar(n *lead.Lead, at int64, suppress bool) {
 
 // Bury leaves nothing of a node but its id. request is what asked for it, "" if nobody did.
 func (e *Evaluator) Bury(n *lead.Lead, request string) {
-	*n = lead.Lead{ID: n.ID, Epoch: n.Epoch, Rules: e.set.id, UserID: request, Due: lead.NoTime, Node: lead.Node{Gone: true}}
+	*n = lead.Lead{ID: n.ID, Epoch: n.Epoch, Rules: e.set.id, UserID: request, Due: lead.NoTime, Node: lead.Node{Gone: true, After: n.After}}
 }
 
 // Erase takes a lead away, and asks for all ids to be taken away that point to it. The letters that it appends carry

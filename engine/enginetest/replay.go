@@ -94,6 +94,8 @@ type shardReplay struct {
 	src    map[string]engine.SourceConfig
 	event  lead.Event
 	sentTo map[int32]int64
+	salt   []byte
+	erased uint32
 }
 
 func (s *shardReplay) epoch(ctx context.Context, j *engine.JournalRecord) error {
@@ -223,11 +225,15 @@ func (s *shardReplay) fire(j *engine.JournalRecord, lastGap bool) {
 		}
 		heap.Pop(&s.dues)
 		l := s.leads[d.id]
-		if l.Due != d.due {
+		if l == nil || l.Due != d.due {
 			continue
 		}
 		s.migrate(l)
 		s.put(s.ev.Fire(l, d.due, nil))
+		if l.Gone {
+			s.remove(l.ID)
+			continue
+		}
 		s.armed(l)
 	}
 }
@@ -239,6 +245,7 @@ func (s *shardReplay) armed(l *lead.Lead) {
 }
 
 func (s *shardReplay) put(outs []lead.Output) {
+	s.letters(nil) // what timers wrote
 	for i := range outs {
 		t := engine.TopicTransitions
 		if outs[i].Kind == lead.HandOff {
@@ -315,11 +322,14 @@ func (s *shardReplay) message(j *engine.JournalRecord, r *engine.Record) error {
 // CheckOutputs compares the outputs that a committed reader sees with the replay's, in order, and
 // that no inbox message was lost or doubled.
 func (r *Replayer) CheckOutputs(ctx context.Context, w *World) error {
-	for _, t := range []engine.Topic{engine.TopicTransitions, engine.TopicHandoffs, engine.TopicDeadletter} {
+	for _, t := range []engine.Topic{engine.TopicTransitions, engine.TopicHandoffs, engine.TopicDeadletter, engine.TopicAudit} {
 		for s := range r.Shards {
 			want, i := w.Outputs[t][s], 0
 			tp := engine.TopicPartition{Topic: engine.TopicName(r.App, t), Partition: s}
 			err := r.History.Read(ctx, tp, engine.StartOfPartition, engine.EndOfPartition, func(rec *engine.Record) error {
+				if t == engine.TopicAudit && bytes.Contains(rec.Value, []byte(`"type":"cleaned"`)) {
+					return nil // that depends on when leads are written
+				}
 				if i >= len(want) {
 					return fmt.Errorf("%s/%d holds more than the %d records of the replay: %s", tp.Topic, s, len(want), rec.Value)
 				}
@@ -366,8 +376,14 @@ func (w *World) CheckStates(got map[string][]byte) error {
 			return fmt.Errorf("lead %q is\n  %+v\nthe replay says\n  %+v", id, l, *c)
 		}
 	}
-	if len(got) != len(w.Leads) {
-		return fmt.Errorf("%d leads, the replay has %d", len(got), len(w.Leads))
+	for id, b := range got {
+		var l lead.Lead
+		if w.Leads[id] != nil || b == nil {
+			continue
+		}
+		if err := lead.Decode(b, &l); err != nil || !l.Gone {
+			return fmt.Errorf("there is a lead %q, the replay has none (%w)", id, err)
+		}
 	}
 	return nil
 }

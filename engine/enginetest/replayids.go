@@ -13,7 +13,8 @@ import (
 func (s *shardReplay) node(id string) *lead.Lead {
 	l := s.leads[id]
 	if l == nil {
-		l = s.rules.NewLead(id, 1)
+		l = s.rules.NewLead(id, 1+s.erased)
+		l.After = s.after(id)
 		s.leads[id], s.w.Leads[id] = l, l
 	}
 	s.migrate(l)
@@ -22,6 +23,9 @@ func (s *shardReplay) node(id string) *lead.Lead {
 
 // apply applies s.event to an id.
 func (s *shardReplay) apply(id string, route *rules.Route, tp engine.TopicPartition, r *engine.Record) {
+	if until := s.after(id); until != 0 && s.event.Time <= until {
+		return
+	}
 	l := s.node(id)
 	var rt rules.Route
 	if route != nil {
@@ -62,6 +66,7 @@ func (s *shardReplay) forward(id string, route *rules.Route, tp engine.TopicPart
 }
 
 func (s *shardReplay) letters(letters []rules.Letter) {
+	letters = append(s.ev.Pending(), letters...)
 	for i := range letters {
 		s.sent(letters[i].To, &engine.Message{Kind: engine.MessageLetter, From: -1, Letter: &letters[i]})
 	}
@@ -69,6 +74,13 @@ func (s *shardReplay) letters(letters []rules.Letter) {
 
 // letter applies a letter to the node that it is for.
 func (s *shardReplay) letter(m *rules.Letter, r *engine.Record) error {
+	if m.Kind == rules.EraseLetter {
+		s.eraseLetter(m)
+		return nil
+	}
+	if done, err := s.turned(m); done || err != nil {
+		return err
+	}
 	n := s.node(m.To)
 	var from *lead.Lead
 	if m.State != nil {
@@ -117,6 +129,13 @@ func (s *shardReplay) command(j *engine.JournalRecord, r *engine.Record, m *engi
 		return s.letter(&letter, r)
 	}
 	l := s.leads[id]
+	if c.Kind == rules.Erase {
+		s.erased++
+	}
+	if c.Kind == rules.Erase && l == nil {
+		s.erase(id, &c)
+		return nil
+	}
 	if l == nil {
 		return refuse()
 	}
@@ -138,6 +157,9 @@ func (s *shardReplay) command(j *engine.JournalRecord, r *engine.Record, m *engi
 		x := *m
 		x.Command, x.To, x.Route = &c, to, rt
 		s.sent(to, &x)
+		return nil
+	case c.Kind == rules.Erase:
+		s.erase(id, &c)
 		return nil
 	case !rules.Begun(l):
 		return refuse()
