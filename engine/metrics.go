@@ -110,7 +110,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		linksRefused:    vec("links_refused_total", "Links that were refused, by reason.", "reason"),
 		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
 		barred:          counter("events_barred_total", "Events and messages between ids dropped because their id was erased after they happened, or is suppressed."),
-		removed:         counter("nodes_removed_total", "Ids that were erased or, with retention, removed."),
+		removed:         counter("nodes_removed_total", "Ids that were erased or removed."),
 		diverged:        counter("digest_mismatches_total", "Epochs that, done again, gave other leads than their writer had. It must stay 0."),
 		standbyReloads:  counter("standby_reloads_total", "Times that a standby began anew."),
 		takeovers:       counter("takeovers_total", "Shards taken over from a standby of this process."),

@@ -30,10 +30,10 @@ type shard struct {
 	// newer puts a rule set in force that came from another process before this one heard of it; see switchesFirst.
 	newer       func(lead.RuleSetID) (bool, error)
 	switchFirst bool
-	active  *atomic.Pointer[rules.Set] // what to switch to
-	event   lead.Event
-	outs    []lead.Output
-	letters []rules.Letter
+	active      *atomic.Pointer[rules.Set] // what to switch to
+	event       lead.Event
+	outs        []lead.Output
+	letters     []rules.Letter
 
 	// st is the speculative state; done the committed one.
 	st, done shardState
@@ -49,7 +49,7 @@ type shard struct {
 	graves []grave // what is gone and still stored
 	urgent uint64  // the last epoch in which somebody who waits had something erased
 	sweep  *sweep  // the walk of a rule switch, nil when there is none
-	redo  *redo  // set during recovery
+	redo   *redo   // set during recovery
 	// journalNext is the offset in the journal after the last record done again.
 	journalNext int64
 	broken      bool // doing an epoch again failed midway

@@ -54,14 +54,6 @@ everything else it is told. One that can't be applied (no such lead, score, stag
 					return rules.Command{}, fmt.Errorf("%w: expected granted or withdrawn after the purpose", errUsage)
 				}
 				return rules.Command{Kind: rules.Consent, Purpose: args[1], Granted: args[2] == "granted", Source: f.source}, nil
-			}),
-		p.leadSay("erase LEAD", "Remove a person: the lead and all ids that point to it", 1,
-			"  leadstream lead erase u-4711 --by privacy-office --config leadstream.yaml", func(_ []string, f leadFlags) (rules.Command, error) {
-				return rules.Command{Kind: rules.Erase, By: f.by, Salt: []byte(rand.Text())}, nil
-			}),
-		p.leadSay("suppress LEAD", "Remove a person and drop all later events too", 1,
-			"  leadstream lead suppress u-4711 --by privacy-office --config leadstream.yaml", func(_ []string, f leadFlags) (rules.Command, error) {
-				return rules.Command{Kind: rules.Erase, Suppress: true, By: f.by, Salt: []byte(rand.Text())}, nil
 			}))
 	return cmd
 }
@@ -71,7 +63,6 @@ type leadFlags struct {
 	points float64
 	reason string
 	source string
-	by     string
 }
 
 // leadSay makes a command that says what make returns to the lead that is its first argument.
@@ -117,8 +108,6 @@ func (p *program) leadSay(use, short string, n int, example string, make func([]
 		cmd.Flags().StringVar(&f.source, "source", "", "where it was said")
 	case 'a':
 		cmd.Flags().Float64Var(&f.points, "points", 0, "points to add, below 0 to take away")
-	case 'e', 's':
-		cmd.Flags().StringVar(&f.by, "by", "", "who asks for it, for the audit record")
 	case 'm':
 		cmd.Flags().StringVar(&f.reason, "reason", "", "reason that the stage change names")
 	}

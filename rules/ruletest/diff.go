@@ -183,7 +183,8 @@ func (d *differ) look(k *look) {
 // describe writes an expectation with what it asks for.
 func describe(e *expectation) string {
 	var b strings.Builder
-	if e.kind == lead.HandOff {
+	switch e.kind {
+	case lead.HandOff:
 		b.WriteString("hand-off " + e.name)
 		if e.team != "" {
 			b.WriteString(" to " + e.team)
@@ -191,12 +192,12 @@ func describe(e *expectation) string {
 		if e.to != "" {
 			b.WriteString(" in stage " + e.to)
 		}
-	} else if e.kind == lead.LeadMerged {
+	case lead.LeadMerged:
 		b.WriteString("merged " + e.name)
 		if e.reason != "" {
 			b.WriteString(" (" + e.reason + ")")
 		}
-	} else {
+	default:
 		b.WriteString(e.from + " > " + e.to)
 		if e.reason != "" {
 			b.WriteString(" (" + e.reason + ")")
