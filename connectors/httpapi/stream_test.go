@@ -309,7 +309,7 @@ func TestStreamRefusals(t *testing.T) {
 		{"", other, 410, "events-gone"},
 		{"", "rubbish!", 400, "bad-event-id"},
 		{"?from=AAAA", "", 400, "bad-event-id"},
-		{"?type=lead.merged", "", 400, "stage.changed, handoff"},
+		{"?type=lead.seen", "", 400, "stage.changed, handoff, lead.merged"},
 		{"?state=mql", "", 400, "parameters are"},
 		{"?" + strings.Repeat("lead=x&", 1001), "", 400, "at most 1000"},
 	} {
