@@ -145,6 +145,8 @@ func TestStandbyRestarts(t *testing.T) {
 	r.produce(1, 100, 1500)
 	r.settle(a)
 	r.standsBy(b)
+	// The owner says how far its checkpoints are with the next epoch that it has something to write in.
+	more := uint64(100)
 	eventually(t, "the standby to store leads", func() bool {
 		metas := 0
 		for s := range int32(4) {
@@ -152,8 +154,13 @@ func TestStandbyRestarts(t *testing.T) {
 				metas++
 			}
 		}
+		if metas < 4 {
+			more++
+			r.produce(more, 100, 20)
+		}
 		return metas == 4
 	})
+	r.settle(a)
 	b.stop(t)
 	r.produce(2, 100, 300)
 	l, _ := r.watch()
