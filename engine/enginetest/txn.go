@@ -62,13 +62,10 @@ func (l *Log) abortOpen(writer string) {
 
 // stable waits until the transactions that are open now and concern the caller are decided.
 func (l *Log) stable(ctx context.Context, concerns func(*engine.Transaction) bool) error {
-	l.mu.Lock()
-	open := slices.Clone(l.txns)
+	l.mu.Lock() // an open transaction's records are not written to
+	open := slices.DeleteFunc(slices.Clone(l.txns), func(x *txn) bool { return !concerns(x.t) })
 	l.mu.Unlock()
 	for _, x := range open {
-		if !concerns(x.t) {
-			continue
-		}
 		select {
 		case <-x.decided:
 		case <-ctx.Done():
