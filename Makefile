@@ -19,7 +19,7 @@ PKG ?= ./...
 RUN ?= .
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
-# FAULTS, MINUTES and SEED are make campaign's; SEED=0 takes one from the clock.
+# FAULTS and MINUTES are make campaign's. SEED is the campaign's and fuzz's; 0 takes one from the clock.
 FAULTS ?= 500
 MINUTES ?= 120
 SEED ?= 0
@@ -54,10 +54,9 @@ fmt: ## format the code
 
 # SEED is the first of the rule sets that the model test draws; CI draws those from 0 on.
 CASES ?= 1000000
-SEED ?= $$(date +%s)000
 
 fuzz: ## the rules against their model, CASES times (default a million, an hour); every fuzz target for FUZZTIME
-	go test -tags $(TAGS) -count 1 -timeout 0 -run 'AgainstModel' ./rules -args -cases $(CASES) -seed $(SEED)
+	go test -tags $(TAGS) -count 1 -timeout 0 -run 'AgainstModel' ./rules -args -cases $(CASES) -seed $(if $(filter 0,$(SEED)),$$(date +%s)000,$(SEED))
 	@set -e; for p in $$(go list ./...); do \
 	  for f in $$(go test -tags $(TAGS) -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; go test -tags $(TAGS) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \

@@ -26,7 +26,7 @@ func (s *shard) applyRecord(p *part, r *Record) error {
 	// make timers fire early.
 	p.watermark = max(p.watermark, min(s.event.Time, r.Timestamp, s.st.wall))
 	if id := s.event.RoutingID; id[0] == 0 && rules.IsIdentifier(string(id)) {
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "bad_id", Detail: "an id may not begin with a zero byte"})
+		return s.refuse(p, r, "bad_id", "an id may not begin with a zero byte")
 	}
 	if to := ShardOf(s.event.RoutingID, s.cfg.Shards); to != s.id {
 		return s.forward(string(s.event.RoutingID), nil, p.TopicPartition, r)
@@ -86,15 +86,17 @@ func (s *shard) applyMessage(p *part, r *Record) error {
 	}
 }
 
+// refuse sends a record that was read to the dead letters, saying what is wrong with it.
+func (s *shard) refuse(p *part, r *Record, reason, detail string) error {
+	return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: reason, Detail: detail})
+}
+
 // applyCommand applies what an operator says to a lead. What can't be done is a dead letter, so that whoever
 // said it can find out.
 func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
-	refuse := func(reason, detail string) error {
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: reason, Detail: detail})
-	}
 	id := cmp.Or(m.To, m.Lead)
 	if to := ShardOf([]byte(id), s.cfg.Shards); to != s.id {
-		return refuse("misrouted", "the lead belongs to shard "+strconv.Itoa(int(to)))
+		return s.refuse(p, r, "misrouted", "the lead belongs to shard "+strconv.Itoa(int(to)))
 	}
 	c := *m.Command
 	if c.Time == 0 {
@@ -111,7 +113,7 @@ func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
 		return err
 	}
 	if absent(e) {
-		return refuse("no_lead", "there is no such lead")
+		return s.refuse(p, r, "no_lead", "there is no such lead")
 	}
 	if on, err := s.follow(e, &m.Route); on != nil || err != nil {
 		m.Command = &c
@@ -122,7 +124,7 @@ func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
 		return err
 	}
 	if !rules.Begun(l) {
-		return refuse("no_lead", "there is no such lead")
+		return s.refuse(p, r, "no_lead", "there is no such lead")
 	}
 	var v rules.Verdict
 	s.outs, v = s.ev.Command(l, &c, s.outs[:0])
@@ -131,7 +133,7 @@ func (s *shard) applyCommand(p *part, r *Record, m *Message) error {
 	s.timers.arm(e, l.Due)
 	switch v {
 	case rules.Refused:
-		return refuse("refused", "the rule set has no such score, stage or purpose, or there is nothing to change")
+		return s.refuse(p, r, "refused", "the rule set has no such score, stage or purpose, or there is nothing to change")
 	case rules.Missed:
 		s.ep.stats.missed++
 	case rules.Duplicate:
@@ -149,7 +151,7 @@ func (s *shard) applyForwarded(p *part, r *Record, m *Message) error {
 	}
 	dec := s.decoders[m.Topic]
 	if dec == nil {
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "unknown_source", Detail: "the event's source is no longer configured"})
+		return s.refuse(p, r, "unknown_source", "the event's source is no longer configured")
 	}
 	orig := Record{Offset: m.Offset, Timestamp: m.Timestamp, Value: m.Value, Headers: m.Headers}
 	if err := dec.Decode(&orig, m.Timestamp, &s.event); err != nil {
@@ -160,7 +162,7 @@ func (s *shard) applyForwarded(p *part, r *Record, m *Message) error {
 		id, route = []byte(m.To), &m.Route
 	}
 	if to := ShardOf(id, s.cfg.Shards); to != s.id {
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "misrouted", Detail: "the event belongs to shard " + strconv.Itoa(int(to))})
+		return s.refuse(p, r, "misrouted", "the event belongs to shard "+strconv.Itoa(int(to)))
 	}
 	s.event.Source, s.event.History = m.Source, s.sources[m.Topic].History
 	s.event.Time = m.Time // as the shard that read it resolved it
@@ -175,7 +177,7 @@ func (s *shard) applyEvent(id []byte, route *rules.Route, tp TopicPartition, r *
 	if err != nil {
 		return err
 	}
-	if until, err := s.barred(e, string(id)); err != nil {
+	if until, err := s.barred(e, id); err != nil {
 		return err
 	} else if until != 0 && s.event.Time <= until {
 		s.ep.stats.barred++

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -56,9 +55,7 @@ func TestDivergenceIsSeen(t *testing.T) {
 	p = r.start("first", dir, nil)
 	r.produce(2, 20, 300)
 	r.settle(p)
-	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
-	p.client.Kick()
-	p.stop(t)
+	p.kill(t)
 	bend = true
 	var logged bytes.Buffer
 	r.tune = func(c *engine.Config) { c.Logger = slog.New(slog.NewTextHandler(&logged, nil)) }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -140,6 +141,14 @@ func (p *process) stop(t testing.TB) {
 	if err := p.store.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// kill ends a process as a crash does: nothing that it tries on its way out is committed.
+func (p *process) kill(t testing.TB) {
+	t.Helper()
+	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
+	p.client.Kick()
+	p.stop(t)
 }
 
 // settle waits until a process is live and all input is applied and committed.

@@ -71,14 +71,14 @@ func (s *shard) newNode(id string) (*lead.Lead, error) {
 func absent(e *entry) bool { return e == nil || e.spec == nil || e.spec.Gone }
 
 // barred is the time up to which events of an id are dropped, 0 for most ids.
-func (s *shard) barred(e *entry, id string) (int64, error) {
+func (s *shard) barred(e *entry, id []byte) (int64, error) {
 	switch {
 	case !absent(e):
 		return e.spec.After, nil
-	case s.st.salt == nil || rules.IsIdentifier(id):
+	case s.st.salt == nil || rules.IsIdentifier(string(id)):
 		return 0, nil
 	}
-	return s.bar(id)
+	return s.bar(string(id))
 }
 
 // bar looks for what an erasure has left of an id.
@@ -125,7 +125,7 @@ func (s *shard) adoptSalt(salt []byte) {
 // applyErase applies a command that erases a lead. One that is not known is barred all the same.
 func (s *shard) applyErase(p *part, r *Record, m *Message, id string, c *rules.Command) error {
 	if len(c.Salt) == 0 || rules.IsIdentifier(id) {
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "refused", Detail: "an erasure needs an id and a salt"})
+		return s.refuse(p, r, "refused", "an erasure needs an id and a salt")
 	}
 	s.st.erased++ // whatever becomes of it: redo, which skips nodes, must count the same
 	e, err := s.load([]byte(id))

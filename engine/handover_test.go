@@ -32,9 +32,7 @@ func TestLostAndGainedWhileRestoring(t *testing.T) {
 	r.produce(1, 40, 300)
 	p := r.start("first", t.TempDir(), nil)
 	r.settle(p)
-	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
-	p.client.Kick()
-	p.stop(t)
+	p.kill(t)
 
 	open := r.sources
 	gate := make(chan struct{})
@@ -130,9 +128,7 @@ func TestRestoredIsWritten(t *testing.T) {
 	r.produce(1, 40, 300)
 	p := r.start("first", t.TempDir(), nil)
 	r.settle(p)
-	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
-	p.client.Kick()
-	p.stop(t)
+	p.kill(t)
 	r.tune = nil
 	p = r.start("second", t.TempDir(), nil)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {

@@ -42,7 +42,7 @@ func (s *shard) send(letters []rules.Letter) error {
 // applyLetter applies a letter to the node that it is for, which is made if there is none.
 func (s *shard) applyLetter(p *part, r *Record, m *rules.Letter) error {
 	if to := ShardOf([]byte(m.To), s.cfg.Shards); to != s.id {
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: "misrouted", Detail: fmt.Sprintf("the id belongs to shard %d", to)})
+		return s.refuse(p, r, "misrouted", fmt.Sprintf("the id belongs to shard %d", to))
 	}
 	if m.Kind == rules.EraseLetter {
 		return s.applyEraseLetter(p, r, m)
@@ -51,7 +51,7 @@ func (s *shard) applyLetter(p *part, r *Record, m *rules.Letter) error {
 	if err != nil {
 		return err
 	}
-	if until, err := s.barred(e, m.To); err != nil {
+	if until, err := s.barred(e, []byte(m.To)); err != nil {
 		return err
 	} else if until != 0 && m.Time <= until {
 		return s.turnAway(m, until)
@@ -173,13 +173,10 @@ func (s *shard) forwardCommand(p *part, r *Record, m *Message, on *onward, err e
 
 // applyLink applies a command that links an id to another, or separates it.
 func (s *shard) applyLink(p *part, r *Record, id string, c *rules.Command) error {
-	refuse := func(reason, detail string) error {
-		return s.deadLetter(p.TopicPartition, r, &DeadLetter{Reason: reason, Detail: detail})
-	}
 	s.ep.stats.commands++
 	if c.Kind == rules.Link {
 		if c.With == "" || c.With == id || rules.IsIdentifier(c.With) || rules.IsIdentifier(id) {
-			return refuse("refused", "a link needs two ids")
+			return s.refuse(p, r, "refused", "a link needs two ids")
 		}
 		m := rules.LinkCommand(id, c)
 		return s.applyLetter(p, r, &m)
@@ -189,7 +186,7 @@ func (s *shard) applyLink(p *part, r *Record, id string, c *rules.Command) error
 		return err
 	}
 	if absent(e) {
-		return refuse("no_lead", "there is no such lead")
+		return s.refuse(p, r, "no_lead", "there is no such lead")
 	}
 	n, err := s.touch(e)
 	if err != nil || n == nil {
@@ -197,7 +194,7 @@ func (s *shard) applyLink(p *part, r *Record, id string, c *rules.Command) error
 	}
 	m, v := s.ev.Unlink(n, c)
 	if v == rules.Refused {
-		return refuse("refused", "the id is not linked to another")
+		return s.refuse(p, r, "refused", "the id is not linked to another")
 	}
 	return s.send(append(s.letters[:0], m))
 }

@@ -135,9 +135,7 @@ func TestSourceIsGone(t *testing.T) {
 	r.produce(1, 40, 300)
 	p := r.start("a", t.TempDir(), nil)
 	r.settle(p)
-	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false }) // it checkpoints nothing
-	p.client.Kick()
-	p.stop(t)
+	p.kill(t) // it checkpoints nothing
 	tp := engine.TopicPartition{Topic: "web", Partition: 2}
 	if err := r.log.Reader().Cut(t.Context(), tp, 10); err != nil {
 		t.Fatal(err)
@@ -152,9 +150,7 @@ func TestSourceWasChanged(t *testing.T) {
 	r.produce(1, 40, 300)
 	p := r.start("a", t.TempDir(), nil)
 	r.settle(p)
-	p.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
-	p.client.Kick()
-	p.stop(t)
+	p.kill(t)
 	tp := engine.TopicPartition{Topic: "web", Partition: 2}
 	recs := r.log.Records(tp)
 	r.log.Truncate(tp, 0)

@@ -122,9 +122,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	if n := l.count("restored from the state topic") - before; n > 0 {
 		t.Errorf("%d shards were loaded", n)
 	}
-	b.client.SetFault(func(int) (error, bool) { return errors.New("killed"), false })
-	b.client.Kick()
-	b.stop(t)
+	b.kill(t)
 	l, _ = r.watch()
 	c := r.start("b", dir, nil)
 	r.settle(c)

@@ -303,5 +303,16 @@ func (e *Evaluator) arm() {
 	l.Due = due
 }
 
+// look tests a condition and lowers hold to when that ends. One that reads the present event is only tested: settle
+// asks until when, once the event is gone.
+func (e *Evaluator) look(c *cond, hold *int64) bool {
+	if c.ofEvent() && e.live() {
+		return e.holds(c)
+	}
+	on, until := e.test(c)
+	*hold = min(*hold, until)
+	return on
+}
+
 // ofEvent says that a condition reads what is there only while an event is applied.
 func (c *cond) ofEvent() bool { return c.deps.event || c.deps.signalNow }

@@ -13,14 +13,7 @@ func (e *Evaluator) runHandoffs(m mode) bool {
 			e.skipped = true
 			continue
 		}
-		on := false
-		if h.when.ofEvent() && e.live() {
-			on = e.holds(h.when) // settle asks until when
-		} else {
-			var until int64
-			on, until = e.test(h.when)
-			e.handoffsHold = min(e.handoffsHold, until)
-		}
+		on := e.look(h.when, &e.handoffsHold)
 		if on == edge.On {
 			continue
 		}

@@ -163,9 +163,6 @@ func (e *Evaluator) mergeWindows(l, from *lead.Lead) {
 	for i := range from.Signals {
 		x := &from.Signals[i]
 		k := &e.set.keepers[x.Slot]
-		if _, found := slices.BinarySearchFunc(l.Signals, x.Slot, compareSignal); !found {
-			e.keep(int(x.Slot))
-		}
 		sig := e.keep(int(x.Slot))
 		switch {
 		case k.distinct:

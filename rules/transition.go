@@ -36,14 +36,7 @@ func (e *Evaluator) runStage(m mode, entered bool) bool {
 			e.transitionsHold = min(e.transitionsHold, ripe)
 			continue // what its condition does before that changes nothing
 		}
-		on := false
-		if tr.when.ofEvent() && e.live() {
-			on = e.holds(tr.when) // settle asks until when
-		} else {
-			var until int64
-			on, until = e.test(tr.when)
-			e.transitionsHold = min(e.transitionsHold, until)
-		}
+		on := e.look(tr.when, &e.transitionsHold)
 		ready = ready || on && !tr.when.ofEvent()
 		if !on || e.fired[i] {
 			continue

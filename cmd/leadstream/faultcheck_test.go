@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -90,21 +89,7 @@ func (f *fault) checkModel(ctx context.Context) (outputs int) {
 	for _, topic := range []engine.Topic{engine.TopicTransitions, engine.TopicHandoffs} {
 		for s := range int32(4) {
 			tp := engine.TopicPartition{Topic: engine.TopicName(f.app, topic), Partition: s}
-			if err := f.cluster.History().Read(ctx, tp, engine.StartOfPartition, engine.EndOfPartition, func(r *engine.Record) error {
-				var o struct {
-					Type, Lead, From, To, Name string
-					At                         int64
-				}
-				if err := json.Unmarshal(r.Value, &o); err != nil {
-					return err
-				}
-				what := o.From + ">" + o.To
-				if topic == engine.TopicHandoffs {
-					what = "handoff " + o.Name
-				}
-				got[o.Lead] = append(got[o.Lead], said{what, o.At})
-				return nil
-			}); err != nil {
+			if err := f.cluster.History().Read(ctx, tp, engine.StartOfPartition, engine.EndOfPartition, func(r *engine.Record) error { return hear(got, topic, r) }); err != nil {
 				f.t.Fatal(err)
 			}
 		}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"leadstream/engine"
 )
 
 // faultRules is small enough that model, which knows nothing of how the engine works, can be checked by eye.
@@ -51,6 +54,23 @@ type modelEvent struct {
 type said struct {
 	what string // "visitor>lead" or "handoff hot"
 	at   int64
+}
+
+// hear adds what an output says of its lead.
+func hear(all map[string][]said, topic engine.Topic, r *engine.Record) error {
+	var o struct {
+		Lead, From, To, Name string
+		At                   int64
+	}
+	if err := json.Unmarshal(r.Value, &o); err != nil {
+		return err
+	}
+	what := o.From + ">" + o.To
+	if topic == engine.TopicHandoffs {
+		what = "handoff " + o.Name
+	}
+	all[o.Lead] = append(all[o.Lead], said{what, o.At})
+	return nil
 }
 
 const faultDay = int64(86_400_000)

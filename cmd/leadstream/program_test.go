@@ -276,21 +276,7 @@ func (p *testProgram) said() map[string][]said {
 	p.t.Helper()
 	all := map[string][]said{}
 	for _, topic := range []engine.Topic{engine.TopicTransitions, engine.TopicHandoffs} {
-		p.read(topic, func(r *engine.Record) error {
-			var o struct {
-				Lead, From, To, Name string
-				At                   int64
-			}
-			if err := json.Unmarshal(r.Value, &o); err != nil {
-				return err
-			}
-			what := o.From + ">" + o.To
-			if topic == engine.TopicHandoffs {
-				what = "handoff " + o.Name
-			}
-			all[o.Lead] = append(all[o.Lead], said{what, o.At})
-			return nil
-		})
+		p.read(topic, func(r *engine.Record) error { return hear(all, topic, r) })
 	}
 	return all
 }

@@ -54,7 +54,7 @@ func Decode(src []byte, l *Lead) error {
 		l.Claims = d.hashes(l.Claims)
 		l.Refused = d.refused(l.Refused)
 	}
-	l.Spins, l.After = 0, 0
+	l.Spins = 0
 	if d.version > 3 {
 		l.Spins = uint32(d.uintTo("spins", math.MaxUint32))
 		l.After = d.time("after")
