@@ -369,8 +369,9 @@ func (e *Engine) reloadAll() error {
 	}
 	e.forgetLive()
 	clear(lp.marks)
+	f := newFences()
 	for _, id := range ids {
-		lp.restart(id)
+		lp.restart(id, f)
 	}
 	e.countShards()
 	return nil

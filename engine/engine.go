@@ -116,6 +116,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 	err := e.runLoop(ctx, work)
 
+	l := newLaps()
 	cancel()
 	e.loop.restores.Wait()
 	readers.Wait()
@@ -124,6 +125,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	for range e.stored { // storeLoop closes it
 	}
 	writers.Wait()
+	l.lap("end_ms")
+	defer func() { l.lap("leave_ms"); e.log.Info("out of the group", l.attrs...) }()
 	if lerr := e.leave(context.WithoutCancel(ctx)); err == nil && lerr != nil && !errors.Is(lerr, context.DeadlineExceeded) {
 		err = fmt.Errorf("leaving the group: %w", lerr)
 	}
@@ -232,7 +235,7 @@ func lasting(err error) bool {
 
 // startRestore restores a shard on a goroutine of its own, which ends with work or when the shard is lost. A standby
 // of it ends, and what it has is where the restoration begins.
-func (e *Engine) startRestore(work context.Context, id int32) {
+func (e *Engine) startRestore(work context.Context, id int32, f *fences) {
 	lp := &e.loop
 	if e.live[id] != nil || lp.restoring[id] != nil {
 		return
@@ -241,18 +244,19 @@ func (e *Engine) startRestore(work context.Context, id int32) {
 	lp.restoring[id] = cancel
 	sb := e.endStandby(id)
 	lp.restores.Go(func() {
-		start := time.Now()
-		s, err := e.takeOver(ctx, id, sb)
+		a := &arrival{id: id, fences: f, laps: newLaps()}
+		s, err := e.takeOver(ctx, a, sb)
 		for try := 1; err != nil && ctx.Err() == nil && try <= restoreTries && !lasting(err); try++ {
 			e.log.Warn("restoring a shard; trying again", "shard", id, "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(min(time.Duration(try)*100*time.Millisecond, 2*time.Second)):
 			}
-			s, err = e.restore(ctx, id, nil)
+			a.fences = newFences() // whoever was fenced may have been at work again since
+			s, err = e.restore(ctx, a, nil)
 		}
 		select {
-		case e.restored <- restoration{id, ctx, s, err, time.Since(start)}:
+		case e.restored <- restoration{id, ctx, s, err, &a.laps}:
 		case <-work.Done():
 		}
 	})

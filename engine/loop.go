@@ -27,7 +27,7 @@ type loop struct {
 	published   map[string]bool
 	retryAt     time.Time
 	aborts      int
-	restart     func(id int32)
+	restart     func(id int32, f *fences)
 	inStore     int // slices on their way into the store
 	// stand starts a standby once the one before has ended; ended are those that were and may not have ended yet.
 	stand func(sb, before *standby)
@@ -47,7 +47,26 @@ type restoration struct {
 	ctx context.Context // ended when the shard was lost meanwhile: what was restored may be out of date
 	s   *shard
 	err error
-	dur time.Duration
+	// laps are the parts that it took.
+	laps *laps
+}
+
+// laps say how long the parts of something took.
+type laps struct {
+	began, last time.Time
+	attrs       []any // name and ms, as a log takes them
+}
+
+func newLaps() laps {
+	now := time.Now()
+	return laps{began: now, last: now}
+}
+
+// lap ends a part; its name says that the unit is ms.
+func (l *laps) lap(name string) {
+	now := time.Now()
+	l.attrs = append(l.attrs, name, now.Sub(l.last).Milliseconds())
+	l.last = now
 }
 
 // tickEvery is how often the loop looks for timers that have come due while nothing arrives.
@@ -58,7 +77,7 @@ func (e *Engine) runLoop(ctx, work context.Context) error {
 	lp.owned, lp.restoring = map[int32]bool{}, map[int32]context.CancelFunc{}
 	lp.heads = heads{by: map[int32]*head{}, began: e.cfg.Clock()}
 	lp.marks, lp.published = map[int32][]mark{}, map[string]bool{}
-	lp.restart = func(id int32) { e.startRestore(work, id) }
+	lp.restart = func(id int32, f *fences) { e.startRestore(work, id, f) }
 	lp.stand, lp.ended = func(sb, before *standby) { e.startStandby(work, sb, before) }, map[int32]*standby{}
 	defer func() {
 		for _, cancel := range lp.restoring {
@@ -188,9 +207,10 @@ func (e *Engine) change(ch Change) error {
 			return err
 		}
 	}
+	f := newFences()
 	for _, id := range ch.Gained {
 		lp.owned[id] = true
-		lp.restart(id)
+		lp.restart(id, f)
 	}
 	if len(ch.Lost)+len(ch.Gained) > 0 {
 		e.log.Info("shards changed", "gained", ch.Gained, "lost", ch.Lost, "owned", len(lp.owned))
@@ -217,7 +237,7 @@ func (e *Engine) install(r restoration) error {
 	if r.ctx.Err() != nil {
 		// Lost and gained again while it was restoring. Whoever had it in between may have committed: what
 		// was restored, and any error, is of the time before.
-		lp.restart(r.id)
+		lp.restart(r.id, newFences())
 		return nil
 	}
 	if r.err != nil {
@@ -231,8 +251,10 @@ func (e *Engine) install(r restoration) error {
 	e.live[r.id] = r.s
 	e.mu.Unlock()
 	e.reread(nil, starts)
-	e.m.restoreSeconds.Observe(r.dur.Seconds())
-	e.log.Info("shard is live", "shard", r.id, "epoch", r.s.st.epoch, "restore_ms", r.dur.Milliseconds())
+	r.laps.lap("install_ms")
+	dur := r.laps.last.Sub(r.laps.began)
+	e.m.restoreSeconds.Observe(dur.Seconds())
+	e.log.Info("shard is live", append([]any{"shard", r.id, "epoch", r.s.st.epoch, "restore_ms", dur.Milliseconds()}, r.laps.attrs...)...)
 	return nil
 }
 
@@ -247,6 +269,7 @@ func (e *Engine) countShards() {
 // stop ends in order: what is open is committed, everything is checkpointed.
 func (e *Engine) stop() error {
 	lp := &e.loop
+	e.log.Info("stopping in order", "live", len(e.live))
 	if lp.flight != nil {
 		if err := e.decide(<-e.decided); err != nil {
 			return err

@@ -28,7 +28,8 @@ func (e *Engine) newShard(id int32) *shard {
 
 // restore brings a shard to the state of its last committed epoch. It runs beside the shards that are live. have is
 // the shard as a standby has left it, nil if there was none.
-func (e *Engine) restore(ctx context.Context, id int32, have *shard) (_ *shard, err error) {
+func (e *Engine) restore(ctx context.Context, a *arrival, have *shard) (_ *shard, err error) {
+	id := a.id
 	jtp := TopicPartition{e.cfg.topic(TopicJournal), id}
 	// The writer before may have died with a transaction open: freeing it takes milliseconds, waiting
 	// for its time-out takes seconds.
@@ -36,20 +37,24 @@ func (e *Engine) restore(ctx context.Context, id int32, have *shard) (_ *shard, 
 	if err != nil {
 		return nil, err
 	}
+	a.laps.lap("before_ms")
 	if before != nil {
-		if err := e.cfg.Committer.FenceWriter(ctx, before.Writer, before.Slots); err != nil {
+		if err := e.fence(ctx, a.fences, before); err != nil {
 			return nil, fmt.Errorf("fencing the writer of shard %d before: %w", id, err)
 		}
 	}
+	a.laps.lap("fence_ms")
 	s := e.newShard(id)
 	offsets, err := e.cfg.History.Committed(ctx, e.wantedParts(id))
 	if err != nil {
 		return nil, fmt.Errorf("reading the group's offsets of shard %d: %w", id, err)
 	}
+	a.laps.lap("offsets_ms")
 	jr, err := e.readJournal(ctx, jtp, EndOfPartition)
 	if err != nil {
 		return nil, err
 	}
+	a.laps.lap("journal_ms")
 	defer func() { err = e.unlessMovedOn(ctx, jtp, jr.last, err) }()
 	if jr.last == nil {
 		return s, e.startEmpty(s, offsets)
@@ -73,6 +78,7 @@ func (e *Engine) restore(ctx context.Context, id int32, have *shard) (_ *shard, 
 	if err != nil {
 		return nil, err
 	}
+	a.laps.lap("redo_ms")
 	for i := range s.st.parts {
 		p := &s.st.parts[i]
 		if at, ok := offsets[p.TopicPartition]; ok && at != p.next {

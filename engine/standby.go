@@ -233,12 +233,14 @@ func (e *Engine) catchUp(ctx context.Context, sb *standby) error {
 }
 
 // takeOver brings a shard to the state of its last committed epoch: from a standby that has it, else as restore does.
-func (e *Engine) takeOver(ctx context.Context, id int32, sb *standby) (*shard, error) {
+func (e *Engine) takeOver(ctx context.Context, a *arrival, sb *standby) (*shard, error) {
+	id := a.id
 	sb.wait()
+	a.laps.lap("standby_ms")
 	if sb == nil || sb.dropped || sb.s == nil || sb.s.broken || sb.s.st.epoch == 0 {
-		return e.restore(ctx, id, nil)
+		return e.restore(ctx, a, nil)
 	}
-	s, err := e.restore(ctx, id, sb.s)
+	s, err := e.restore(ctx, a, sb.s)
 	sb.s = nil // it is the owner's now, or of no use
 	switch {
 	case err == nil:
@@ -255,7 +257,7 @@ func (e *Engine) takeOver(ctx context.Context, id int32, sb *standby) (*shard, e
 	default:
 		e.log.Warn("a standby can't take over: the shard is restored", "shard", id, "reason", err)
 	}
-	return e.restore(ctx, id, nil)
+	return e.restore(ctx, a, nil)
 }
 
 // Holdings tells what this process has of shards' states. It is safe on any goroutine.

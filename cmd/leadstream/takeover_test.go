@@ -51,8 +51,10 @@ func TestTakeover(t *testing.T) {
 		leave()
 		f.awaitLive(live + 2)
 		t.Logf("after %s its two shards were live elsewhere within %d ms", how, time.Since(began).Milliseconds())
-		for _, l := range f.lastLines("shard is live", 2) {
-			t.Log(l)
+		for _, text := range []string{"out of the group", "leadstream stopped", "the group has gathered", "shard is live"} {
+			for _, l := range f.lastLines(text, 2) {
+				t.Log(l)
+			}
 		}
 		if n := f.said("restored from the state topic") - loaded; n > 0 {
 			t.Errorf("after %s %d shards were loaded although they were followed", how, n)

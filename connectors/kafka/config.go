@@ -49,7 +49,7 @@ type Config struct {
 	TransactionTimeout time.Duration
 	// SessionTimeout is how long a silent member keeps its shards. Default 6 s.
 	SessionTimeout time.Duration
-	// HeartbeatInterval bounds how late a rebalance is noticed, and with it how long a takeover takes. Default 100 ms.
+	// HeartbeatInterval bounds how late a rebalance is noticed, and with it how long a takeover takes. Default 30 ms.
 	HeartbeatInterval time.Duration
 	// RebalanceTimeout bounds how long a member may take to give up shards. Default 30 s.
 	RebalanceTimeout time.Duration
@@ -105,7 +105,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Slots, 8)
 	def(&c.TransactionTimeout, 10*time.Second)
 	def(&c.SessionTimeout, 6*time.Second)
-	def(&c.HeartbeatInterval, 100*time.Millisecond)
+	def(&c.HeartbeatInterval, 30*time.Millisecond)
 	def(&c.RebalanceTimeout, 30*time.Second)
 	def(&c.FetchMaxBytes, 8<<20)
 	def(&c.FetchMaxPartitionBytes, 1<<20)

@@ -16,7 +16,7 @@ func TestValidateDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := good().withDefaults()
-	if c.Shards != 8 || c.Slots != 8 || c.SessionTimeout != 6*time.Second || c.HeartbeatInterval != 100*time.Millisecond ||
+	if c.Shards != 8 || c.Slots != 8 || c.SessionTimeout != 6*time.Second || c.HeartbeatInterval != 30*time.Millisecond ||
 		c.maxRecord() != 1<<20+64<<10 || c.Logger == nil {
 		t.Errorf("defaults: %+v", c)
 	}

@@ -40,6 +40,7 @@ type Group struct {
 	owned map[int32]bool
 	fence engine.Fence // of the last Change that is Done; Generation -1 in between
 	seat  seat
+	asked time.Time // when this member asked to join the generation that comes
 }
 
 // Group joins the consumer group as a member that has nothing to tell. Changes must be read until it is closed.
@@ -116,6 +117,7 @@ func (g *Group) assigned(ctx context.Context, cl *kgo.Client, m map[string][]int
 	g.pending.Store(true)
 	member, generation := cl.GroupMetadata()
 	gained := g.partitions(m)
+	g.gathered(generation)
 	if kept := g.interrupted(engine.Fence{Member: member, Generation: generation}); len(kept) > 0 {
 		g.c.log.Warn("was out of the consumer group for a while: shards are loaded anew", "shards", len(kept))
 		if !g.deliver(ctx, changeFenced, engine.Change{Lost: kept, Fenced: true}) {
@@ -151,6 +153,19 @@ func (g *Group) assigned(ctx context.Context, cl *kgo.Client, m map[string][]int
 	}
 }
 
+// gathered says how long the group took to gather for a generation.
+func (g *Group) gathered(generation int32) {
+	g.mu.Lock()
+	asked := g.asked
+	g.mu.Unlock()
+	if asked.IsZero() {
+		return // the very first one
+	}
+	d := time.Since(asked)
+	g.c.metrics.rebalance.Observe(d.Seconds())
+	g.c.log.Info("the group has gathered", "generation", generation, "join_ms", d.Milliseconds())
+}
+
 // Replan implements engine.Replanner.
 func (g *Group) Replan() {
 	cl := g.cl.Load()
@@ -170,6 +185,7 @@ func (g *Group) joining(generation int32) {
 	member, _ := cl.GroupMetadata()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.asked = time.Now()
 	g.seat.join(member, generation)
 }
 

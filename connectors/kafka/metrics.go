@@ -23,6 +23,7 @@ type metrics struct {
 	// Group.
 	changes    *prometheus.CounterVec
 	generation prometheus.Gauge
+	rebalance  prometheus.Histogram
 }
 
 // The phases of a commit and the reasons of an abort, as metric labels.
@@ -55,6 +56,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub,
 			Name: "group_generation", Help: "Generation of the consumer group this process is in, -1 outside."}),
 	}
+	m.rebalance = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub,
+		Name: "rebalance_seconds", Help: "Time from asking to join a generation of the group to its beginning.",
+		Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)})
 	for _, p := range []string{phaseFlush, phaseOffsets, phaseEnd} {
 		m.commitSeconds.WithLabelValues(p)
 	}
@@ -70,7 +74,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.commitSeconds, m.aborts, m.outBytes, m.outRecords,
-		m.fetches, m.inBytes, m.inRecords, m.hung, m.changes, m.generation} {
+		m.fetches, m.inBytes, m.inRecords, m.hung, m.changes, m.generation, m.rebalance} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
