@@ -21,7 +21,7 @@ func (s *Store) drop(shard int32) error {
 		return err
 	}
 	b := s.db.NewBatch()
-	err := b.Delete(appendPrefix(nil, kindMeta, shard), nil)
+	err := errors.Join(b.Delete(appendPrefix(nil, kindMeta, shard), nil), b.Delete(appendPrefix(nil, kindWitness, shard), nil))
 	for _, kind := range shardKinds {
 		lower, upper := bounds(kind, shard)
 		err = errors.Join(err, b.DeleteRange(lower, upper, nil))
@@ -32,6 +32,7 @@ func (s *Store) drop(shard int32) error {
 	if err := s.commit(b, pebble.Sync); err != nil {
 		return err
 	}
+	s.forgetWitness(shard)
 	s.counts.dropped.Add(1)
 	// The batch is what removes: excising three ranges one after another could leave a meta without
 	// entities behind. It is done all the same, now that nothing is there to be seen, to have the space

@@ -27,14 +27,11 @@ type Entity struct {
 	Due, OldDue int64
 }
 
-// Meta returns what was checkpointed last for a shard, false if the store has nothing of it.
+// Meta returns what was checkpointed last for a shard, false if the store has nothing of it. It is ErrCorrupt if what
+// was checkpointed before has gone missing.
 func (s *Store) Meta(shard int32) (Meta, bool, error) {
-	value, ok, err := s.get(appendPrefix(nil, kindMeta, shard), nil)
-	if err != nil || !ok {
-		return Meta{}, false, wrap(err, "reading meta of shard %d", shard)
-	}
-	m, err := decodeMeta(value)
-	return m, err == nil, wrap(err, "reading meta of shard %d", shard)
+	m, _, ok, err := s.meta(shard)
+	return m, ok, wrap(err, "reading meta of shard %d", shard)
 }
 
 // Get appends an entity's value to buf[:0]; false means that the store doesn't have it.
@@ -90,13 +87,18 @@ func (s *Store) Checkpoint(shard int32, ents []Entity, m Meta) error {
 			return wrap(classify(err), "checkpointing shard %d", shard)
 		}
 	}
-	if err := b.Set(appendPrefix(key[:0], kindMeta, shard), encodeMeta(m), nil); err != nil {
+	w, err := s.appendWitness(b, shard, m)
+	if err != nil {
+		return wrap(err, "checkpointing shard %d", shard)
+	}
+	if err := b.Set(appendPrefix(key[:0], kindMeta, shard), encodeMeta(m, w), nil); err != nil {
 		return wrap(classify(err), "checkpointing shard %d", shard)
 	}
 	n := b.Len()
 	if err := s.commit(b, pebble.NoSync); err != nil {
 		return wrap(err, "checkpointing shard %d", shard)
 	}
+	s.setWitness(shard, w)
 	s.counts.entities.Add(uint64(len(ents)))
 	s.counts.bytes.Add(uint64(n))
 	return nil

@@ -13,17 +13,19 @@ import (
 //	'm'   uint32                         epoch, redo point and what the engine adds: see encodeMeta
 //	'r'   uint32    reserved: the rank index, (score slot, log2(value)+t/h, lead id)
 //	't'   uint32    due time, entity id  empty: a timer hint
+//	'w'   uint32                         what bears witness of the shard's checkpoints: see witness
 //
 // Numbers are big endian; the due time has its sign bit flipped. So bytes order as the numbers do. A kind
 // that is added later is in formats without a change of number if older programs can ignore it.
 const (
-	kindEntity = 'e'
-	kindMeta   = 'm'
-	kindRank   = 'r'
-	kindTimer  = 't'
+	kindEntity  = 'e'
+	kindMeta    = 'm'
+	kindRank    = 'r'
+	kindTimer   = 't'
+	kindWitness = 'w'
 )
 
-// shardKinds are the kinds a shard has ranges of, besides its one meta key.
+// shardKinds are the kinds a shard has ranges of, besides its one meta key and its one witness.
 var shardKinds = [...]byte{kindEntity, kindRank, kindTimer}
 
 const (
@@ -74,9 +76,9 @@ func keyShard(key []byte) (int32, error) {
 	return int32(binary.BigEndian.Uint32(key[1:])), nil
 }
 
-// encodeMeta writes a version, two varints and what the engine wants to find again.
-func encodeMeta(m Meta) []byte {
-	b := []byte{metaVersion}
+// encodeMeta writes a version, the witness, two varints and what the engine wants to find again.
+func encodeMeta(m Meta, w witness) []byte {
+	b := w.append([]byte{metaVersion})
 	b = binary.AppendUvarint(b, m.Epoch)
 	b = binary.AppendUvarint(b, m.Redo)
 	return append(b, m.Extra...)
@@ -84,22 +86,24 @@ func encodeMeta(m Meta) []byte {
 
 const metaVersion = 1
 
-func decodeMeta(b []byte) (Meta, error) {
+func decodeMeta(b []byte) (m Meta, w witness, err error) {
 	bad := fmt.Errorf("%w: shard meta of %d bytes; %s", ErrCorrupt, len(b), removeHint)
-	if len(b) == 0 || b[0] != metaVersion {
-		return Meta{}, bad
+	if len(b) < 1+witnessLen || b[0] != metaVersion {
+		return m, w, bad
 	}
-	var m Meta
-	rest := b[1:]
+	if w, err = decodeWitness(b[1 : 1+witnessLen]); err != nil {
+		return m, w, err
+	}
+	rest := b[1+witnessLen:]
 	for _, field := range []*uint64{&m.Epoch, &m.Redo} {
 		v, n := binary.Uvarint(rest)
 		if n <= 0 {
-			return Meta{}, bad
+			return Meta{}, w, bad
 		}
 		*field, rest = v, rest[n:]
 	}
 	if len(rest) > 0 {
 		m.Extra = append([]byte(nil), rest...)
 	}
-	return m, nil
+	return m, w, nil
 }

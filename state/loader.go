@@ -137,9 +137,10 @@ func (l *Loader) finish(m Meta) error {
 	if err := errors.Join(err, hints.close()); err != nil {
 		return err
 	}
-	meta := tableWriter{l: l, kind: kindMeta}
-	err = meta.add(&record{value: encodeMeta(m)})
-	if err := errors.Join(err, meta.close()); err != nil {
+	w := newWitness(m)
+	meta, wit := tableWriter{l: l, kind: kindMeta}, tableWriter{l: l, kind: kindWitness}
+	err = errors.Join(meta.add(&record{value: encodeMeta(m, w)}), meta.close(), wit.add(&record{value: w.append(nil)}), wit.close())
+	if err != nil {
 		return err
 	}
 	if err := classify(syncDir(l.s.fs, l.dir)); err != nil {
@@ -149,6 +150,7 @@ func (l *Loader) finish(m Meta) error {
 	if err := l.s.failure.guard(func() error { return l.s.db.Ingest(context.Background(), l.tables) }); err != nil {
 		return err
 	}
+	l.s.setWitness(l.shard, w)
 	l.s.counts.loads.Add(1)
 	l.s.counts.loaded.Add(l.count)
 	return nil

@@ -78,7 +78,7 @@ func (s *Store) pebbleOptions(o Options) *pebble.Options {
 		FS:                 o.FS,
 		FormatMajorVersion: formats[currentFormat()-1].pebble,
 		Comparer:           pebble.DefaultComparer,
-		Merger:             pebble.DefaultMerger,
+		Merger:             merger,
 		Logger:             l,
 		EventListener:      l.listener(s.counts),
 

@@ -27,10 +27,12 @@ type Store struct {
 	// loadBytes is the memory a Loader sorts in; tests make it small.
 	loadBytes int
 
-	// mu guards closed and loading. It is never held while Pebble is called, but by Close and Collect.
+	// mu guards closed, loading and witnesses. It is never held while Pebble is called, but by Close and Collect.
 	mu      sync.RWMutex
 	closed  bool
 	loading map[int32]bool
+	// witnesses are of the shards that were written to since Open.
+	witnesses map[int32]witness
 }
 
 // The directory of a store, besides identityFile.
@@ -52,7 +54,7 @@ func Open(o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{fs: o.FS, dir: o.Dir, failure: newFailure(o.OnFatal), counts: new(counters), loadBytes: defaultLoadBytes, loading: make(map[int32]bool)}
+	s := &Store{fs: o.FS, dir: o.Dir, failure: newFailure(o.OnFatal), counts: new(counters), loadBytes: defaultLoadBytes, loading: make(map[int32]bool), witnesses: make(map[int32]witness)}
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
@@ -118,10 +120,18 @@ func (s *Store) open(o Options) error {
 	if err != nil {
 		return openError(err)
 	}
-	if err := s.upgrade(id); err != nil {
-		return errors.Join(err, s.closeDB())
+	err = s.verify()
+	if err == nil {
+		err = s.upgrade(id)
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	closeErr := s.closeDB()
+	if s.failure.failed() != nil {
+		return err // which says why
+	}
+	return errors.Join(err, closeErr)
 }
 
 // openError tells a damaged store from a disk that can't be read. Pebble says which is which only while it

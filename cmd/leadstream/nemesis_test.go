@@ -216,8 +216,8 @@ func (n *nemesis) diskFull(d *deed) {
 
 func (n *nemesis) flipped(d *deed) {
 	n.tamper(d, func(b []byte) []byte {
-		for range 1 + int(3*d.b) {
-			b[int(d.c*float64(len(b)))] ^= 1 << int(8*d.b)
+		for i := range 1 + int(3*d.b) {
+			b[(int(d.c*float64(len(b)))+i)%len(b)] ^= 1 << int(8*d.b)
 		}
 		return b
 	})
