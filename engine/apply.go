@@ -177,9 +177,7 @@ func (s *shard) applyEvent(id []byte, route *rules.Route, tp TopicPartition, r *
 	if err != nil {
 		return err
 	}
-	if until, err := s.barred(e, id); err != nil {
-		return err
-	} else if until != 0 && s.event.Time <= until {
+	if until := s.barred(e); until != 0 && s.event.Time <= until {
 		s.ep.stats.barred++
 		return nil
 	}
@@ -219,23 +217,44 @@ func (s *shard) load(id []byte) (*entry, error) {
 	if s.ep != nil {
 		s.ep.stats.misses++
 	}
-	v, ok, err := s.cfg.Store.Get(s.id, string(id), nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading a lead of shard %d: %w", s.id, err)
+	l, err := s.fromStore(string(id))
+	due := lead.Never
+	switch {
+	case err != nil:
+		return nil, err
+	case l != nil:
+		due = l.Due
+	default:
+		if l, err = s.barOf(string(id)); l == nil || err != nil {
+			return nil, err
+		}
 	}
-	if !ok {
-		return nil, nil
-	}
-	l := new(lead.Lead)
-	if err := lead.Decode(v, l); err != nil {
-		return nil, fmt.Errorf("reading a lead of shard %d: %w", s.id, err)
-	}
-	e := &entry{id: l.ID, spec: l, storedDue: l.Due, used: true}
+	e := &entry{id: string(id), spec: l, storedDue: due, used: true}
 	e.committed.Store(l)
 	s.cache.insert(e)
 	s.cache.resize(e, l)
-	s.timers.adopt(e, l.Due)
+	s.timers.adopt(e, due)
 	return e, nil
+}
+
+// fromStore reads what the store has under an id, nil if nothing.
+func (s *shard) fromStore(id string) (*lead.Lead, error) {
+	v, ok, err := s.cfg.Store.Get(s.id, id, nil)
+	if err != nil || !ok {
+		return nil, wrapShard(err, "reading a lead", s.id)
+	}
+	l := new(lead.Lead)
+	if err := lead.Decode(v, l); err != nil {
+		return nil, wrapShard(err, "reading a lead", s.id)
+	}
+	return l, nil
+}
+
+func wrapShard(err error, what string, id int32) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s of shard %d: %w", what, id, err)
 }
 
 // create makes the entry of a lead that does not exist yet: it has no version until it is touched.
@@ -247,34 +266,25 @@ func (s *shard) create(id string) *entry {
 }
 
 // touch returns the lead's version of this epoch, made on the first touch. It is nil during redo when
-// the store already has this epoch's version or a later one.
-func (s *shard) touch(e *entry) (*lead.Lead, error) {
+// the store already has this epoch's version or a later one. Where there is none, or none any more, it is a new one.
+func (s *shard) touch(e *entry) (*lead.Lead, error) { return s.version(e, s.newNode) }
+
+// version is touch with what to make where there is none: none may be given a version that is gone, or nil.
+func (s *shard) version(e *entry, none func(id string, gone *lead.Lead) *lead.Lead) (*lead.Lead, error) {
 	n := s.ep.number
 	switch l := e.spec; {
 	case l == nil:
-		fresh, err := s.newNode(e.id)
-		if err != nil {
-			return nil, err
-		}
-		e.spec = fresh
+		e.spec = none(e.id, nil)
 	case e.madeIn == n:
-		if !l.Gone {
-			return l, nil
-		}
-		fresh, err := s.newNode(e.id)
-		if err == nil {
-			*l = *fresh
+		if l.Gone {
+			*l = *none(e.id, l)
 			l.Epoch = n
 		}
-		return l, err
+		return l, nil
 	case s.redo != nil && l.Epoch >= n:
 		return nil, nil
 	case l.Gone:
-		fresh, err := s.newNode(e.id)
-		if err != nil {
-			return nil, err
-		}
-		e.spec = fresh
+		e.spec = none(e.id, l)
 	default:
 		e.spec = l.Clone()
 	}

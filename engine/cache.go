@@ -27,6 +27,9 @@ type entry struct {
 	// storedDue is the timer hint that the store holds for the lead, lead.Never if none.
 	storedDue int64
 
+	grave *lead.Lead // the version that is in the shard's graves, or was
+	laid  bool       // the committed version is gone, and laid
+
 	timer timer // in the shard's heap while timer.pos >= 0
 	size  int   // bytes counted for the committed version
 	used  bool  // touched since the eviction hand last passed
@@ -34,9 +37,9 @@ type entry struct {
 }
 
 // evictable says that the entry is nowhere but in the store's words: committed, written and unchanged. What is gone
-// stays until its tombstone is written.
+// stays until it is laid; Due tells.
 func (e *entry) evictable() bool {
-	return !e.queued && e.storing == 0 && e.dirtySince == 0 && e.spec != nil && e.spec == e.committed.Load() && !e.spec.Gone
+	return !e.queued && e.storing == 0 && e.dirtySince == 0 && e.spec != nil && e.spec == e.committed.Load() && (!e.spec.Gone || e.spec.Due != noTime)
 }
 
 // cache holds a shard's leads. Only the shard's goroutine changes it; mu is held for the moment of an

@@ -45,6 +45,7 @@ func (d *dirtyList) oldest() uint64 {
 type slice struct {
 	shard   *shard
 	entries []sliced
+	bars    []cell // written after the entries
 	redo    uint64 // the redo point once it is written
 	epoch   uint64 // of the transaction
 	extra   []byte // of the store's meta
@@ -73,8 +74,10 @@ func (s *shard) take(n, bytes int, upTo uint64) []sliced {
 	return out
 }
 
-// putBack undoes take after an abort.
-func (s *shard) putBack(taken []sliced) {
+// putBack undoes take and exhume after an abort.
+func (s *shard) putBack(sl *slice) {
+	s.barsDone(sl.bars, false)
+	taken := sl.entries
 	if len(taken) == 0 {
 		return
 	}

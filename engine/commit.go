@@ -123,7 +123,7 @@ func (e *Engine) checkpointIdle() error {
 		return e.askTime()
 	}
 	if !e.open() {
-		sl.shard.putBack(sl.entries)
+		sl.shard.putBack(sl)
 		return nil
 	}
 	return e.send(sl)
@@ -164,8 +164,8 @@ func (e *Engine) nextSlice() *slice {
 			upTo, n, bytes = ^uint64(0), 4*n, 4*bytes
 		}
 		upTo = max(upTo, s.hurry())
-		if taken := s.exhume(s.take(n, bytes, upTo), n); len(taken) > 0 {
-			return &slice{shard: s, entries: taken}
+		if taken, bars := s.exhume(s.take(n, bytes, upTo), n); len(taken)+len(bars) > 0 {
+			return &slice{shard: s, entries: taken, bars: bars}
 		}
 	}
 	return nil
@@ -260,6 +260,7 @@ func (e *Engine) publish(ep *epoch) {
 		lp.addMark(s.id, mark{part.number, wall, j.Offset, end.parts[0].next})
 	}
 	if sl := ep.slice; sl != nil {
+		sl.laidInTopic()
 		e.m.checkpointed.Add(float64(len(sl.entries)))
 		if sl.redo == sl.epoch {
 			sl.shard.cleanAt = sl.epoch
@@ -336,7 +337,7 @@ func (e *Engine) rollbackAll() error {
 	}
 	if lp.flight != nil && lp.flight.slice != nil {
 		sl := lp.flight.slice
-		sl.shard.putBack(sl.entries)
+		sl.shard.putBack(sl)
 	}
 	lp.cur, lp.flight = nil, nil
 	var parts []TopicPartition

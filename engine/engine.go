@@ -320,7 +320,7 @@ func (e *Engine) storeLoop() {
 			e.beforeStore()
 		}
 		sl := ep.slice
-		first := ep.journalAt - len(sl.entries)
+		first := ep.stateAt()
 		if err := e.writeSlice(sl, ep.tx.Records[first:ep.journalAt]); err != nil {
 			e.fail(fmt.Errorf("writing a checkpoint of shard %d: %w", sl.shard.id, err))
 			continue

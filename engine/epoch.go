@@ -64,13 +64,12 @@ func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rule
 	if ep.slice != nil {
 		i := slices.Index(ep.shards, ep.slice.shard)
 		ep.tx.Records = append(ep.tx.Records, ep.slice.cleaned(ep.ends[i].salt)...)
-		for _, x := range ep.slice.entries {
-			ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicState, Partition: ep.slice.shard.id, Key: []byte(x.entry.id)})
-		}
+		ep.tx.Records = append(ep.tx.Records, ep.slice.records()...)
 	}
 	ep.journalAt = len(ep.tx.Records)
 	for i, s := range ep.shards {
 		j := s.journal(ep.parts[i], &ep.ends[i])
+		j.Unlaid = s.oldestUnlaid(ep.parts[i], ep.slice)
 		j.Writer, j.Slots, j.Logic = writer, slots, logic
 		ep.journals = append(ep.journals, j)
 		ep.tx.Records = append(ep.tx.Records, OutRecord{Topic: TopicJournal, Partition: s.id})
@@ -99,15 +98,42 @@ func (ep *epoch) encodeSlice() {
 	if ep.slice == nil {
 		return
 	}
-	at := ep.journalAt - len(ep.slice.entries)
-	for i, x := range ep.slice.entries {
-		if x.tomb {
-			continue
-		}
-		v := lead.AppendEncode(nil, x.version)
-		ep.tx.Records[at+i].Value = v
-		ep.bytes += len(v)
+	ep.bytes += ep.slice.encode(ep.tx.Records[ep.stateAt():ep.journalAt])
+}
+
+// stateAt is the index in tx.Records of the slice's first record.
+func (ep *epoch) stateAt() int { return ep.journalAt - len(ep.slice.entries) - len(ep.slice.bars) }
+
+// records are those of the state topic, without their values.
+func (sl *slice) records() []OutRecord {
+	out := make([]OutRecord, 0, len(sl.entries)+len(sl.bars))
+	add := func(id string) {
+		out = append(out, OutRecord{Topic: TopicState, Partition: sl.shard.id, Key: []byte(id)})
 	}
+	for _, x := range sl.entries {
+		add(x.entry.id)
+	}
+	for _, c := range sl.bars {
+		add(c.id)
+	}
+	return out
+}
+
+// encode fills in the values of the slice's records, and returns how many bytes they have.
+func (sl *slice) encode(records []OutRecord) (bytes int) {
+	for i := range records {
+		var v *lead.Lead
+		if n := len(sl.entries); i >= n {
+			v = sl.bars[i-n].version
+		} else if x := &sl.entries[i]; !x.tomb {
+			v = x.version
+		}
+		if v != nil {
+			records[i].Value = lead.AppendEncode(nil, v)
+			bytes += len(records[i].Value)
+		}
+	}
+	return bytes
 }
 
 // journal builds the record of one shard's epoch.
@@ -147,6 +173,7 @@ func (s *shard) publish(ep *shardEpoch, end shardState) {
 		if t.lead.Gone && t.lead.UserID != "" {
 			s.urgent = ep.number
 		}
+		s.noteGone(t.entry, t.lead)
 	}
 }
 
@@ -166,7 +193,12 @@ func (s *shard) rollback(eps ...*shardEpoch) {
 				continue
 			}
 			t.entry.spec, t.entry.madeIn = c, 0
-			s.timers.arm(t.entry, c.Due)
+			switch {
+			case t.entry.laid:
+				s.leave(t.entry)
+			case !c.Gone:
+				s.timers.arm(t.entry, c.Due)
+			}
 		}
 	}
 	s.st, s.ep = s.done, nil
@@ -184,16 +216,20 @@ func (s *shard) stored(sl *slice) {
 		s.laid(x)
 		delete(s.ahead, x.entry.id)
 	}
+	s.barsDone(sl.bars, true)
 }
 
 // entities turns a slice into what the store writes; records are its state records.
 func (sl *slice) entities(records []OutRecord) []state.Entity {
-	out := make([]state.Entity, len(sl.entries))
+	out := make([]state.Entity, len(sl.entries), len(records))
 	for i, x := range sl.entries {
 		out[i] = state.Entity{ID: x.entry.id, Value: records[i].Value, Due: x.version.Due, OldDue: x.oldDue}
 		if x.tomb {
 			out[i].Due = lead.Never
 		}
+	}
+	for i, c := range sl.bars {
+		out = append(out, state.Entity{ID: c.id, Value: records[len(sl.entries)+i].Value, Due: c.due, OldDue: c.oldDue})
 	}
 	return out
 }

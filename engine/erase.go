@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -10,15 +9,27 @@ import (
 	"leadstream/state/lead"
 )
 
-// What is erased goes in two steps. At once the node's new version says that it is Gone: that is journaled, redone and
-// checkpointed like any other. Once the redo point has passed it no redo can bring the node back, and a tombstone
-// takes the place of that version in the state topic and the store.
+// What is erased goes in two steps. At once the node's new version says that it is Gone, and up to when it bars events:
+// that is journaled, redone and checkpointed like any other. Once the redo point has passed it no redo can bring the
+// node back, and it is laid: a tombstone takes its place in the state topic and the store and, if it bars
+// anything, a bar, which is the same version under a salted hash of its id. Both are of one transaction and one batch.
+//
+// A bar is no entity. It is the other name of one: whoever looks for the node finds it there, with its epoch. So a
+// decision about an id reads and changes the state of that id only, and redo may skip it as it skips any other: it
+// does a decision again exactly where the id's state is of before, whatever its name. (Bars that were entities of their own
+// were tried: redo saw one that was newer than the node which it bars, or older, and decided otherwise than
+// at first.) Nothing happens to a bar when its grace ends. The shard's tick, which is journaled, says whether it is in
+// force; that it is removed some time after can't be seen, as no epoch is done again then in which it was.
+//
+// What is erased is counted, and the salt taken over, of every request that comes, before any node is looked at: redo,
+// which skips nodes, must come to the same.
 
 // AuditRecord is a record of the audit topic. It never says who was erased: Subject is rules.Subject of the id, with the
 // salt of its shard.
 type AuditRecord struct {
 	// Type is erased for the lead, removed or kept for each node that was asked to go with it (kept is one that turned out
-	// not to be the lead's), cleaned when the node is gone from the state topic too.
+	// not to be the lead's), cleaned when the node is gone from the state topic too, or returned when somebody new came by the id before
+	// that, whose state takes its place.
 	Type string `json:"type"`
 	// Request is the command's id, By who asked.
 	Request string `json:"request"`
@@ -58,66 +69,53 @@ func (s *shard) audit(a AuditRecord) {
 }
 
 // newNode makes a node that nothing has happened to. One that was erased and comes again is of a later incarnation.
-func (s *shard) newNode(id string) (*lead.Lead, error) {
+func (s *shard) newNode(id string, gone *lead.Lead) *lead.Lead {
 	n := s.st.rules.NewLead(id, 1+s.st.erased)
-	var err error
-	if s.st.salt != nil && !rules.IsIdentifier(id) {
-		n.After, err = s.bar(id)
+	n.After = rules.Barred(gone, s.st.tick)
+	if gone != nil && gone.Due == noTime {
+		for _, request := range rules.Requests(gone) {
+			s.audit(AuditRecord{Type: "returned", Request: request, Subject: rules.Subject(s.st.salt, id)})
+		}
 	}
-	return n, err
+	return n
+}
+
+// goneNode is a node that stays gone.
+func (s *shard) goneNode(id string, gone *lead.Lead) *lead.Lead {
+	n := &lead.Lead{ID: id, Due: noTime, Node: lead.Node{Gone: true, After: rules.Barred(gone, s.st.tick)}}
+	if gone != nil && gone.Due == noTime { // somebody waits for it
+		n.UserID = gone.UserID
+	}
+	n.Rules = s.st.rules.ID()
+	return n
 }
 
 // absent says that there is no node.
 func absent(e *entry) bool { return e == nil || e.spec == nil || e.spec.Gone }
 
 // barred is the time up to which events of an id are dropped, 0 for most ids.
-func (s *shard) barred(e *entry, id []byte) (int64, error) {
-	switch {
-	case !absent(e):
-		return e.spec.After, nil
-	case s.st.salt == nil || rules.IsIdentifier(string(id)):
-		return 0, nil
-	}
-	return s.bar(string(id))
-}
-
-// bar looks for what an erasure has left of an id.
-func (s *shard) bar(id string) (int64, error) {
-	e, err := s.load([]byte(rules.BarID(s.st.salt, id)))
-	if err != nil || absent(e) && !s.isLater(e) {
-		return 0, err
-	}
-	// Redo may see one that came later, or was gone later. It drops what the first run may have applied: but whatever
-	// that made of the id was taken away when the bar was set.
-	return e.spec.After, nil
-}
-
-// isLater says that redo looks at a version that the epoch, or a later one, has stored.
-func (s *shard) isLater(e *entry) bool {
-	return s.redo != nil && e != nil && e.spec != nil && e.madeIn != s.ep.number && e.spec.Epoch >= s.ep.number
-}
-
-// setBar leaves something that bars events of an id.
-func (s *shard) setBar(id string, at int64, suppress bool) error {
-	key := rules.BarID(s.st.salt, id)
-	e, err := s.load([]byte(key))
-	if err != nil {
-		return err
-	}
+func (s *shard) barred(e *entry) int64 {
 	if e == nil {
-		e = s.create(key)
+		return 0
 	}
-	n, err := s.touch(e)
-	if err != nil || n == nil {
-		return err
+	return rules.Barred(e.spec, s.st.tick)
+}
+
+// barOf returns what an erasure has left of an id, as a version of its node; nil if nothing.
+func (s *shard) barOf(id string) (*lead.Lead, error) {
+	if s.st.salt == nil || rules.IsIdentifier(id) {
+		return nil, nil //nolint:nilnil // there is no such node
 	}
-	s.ev.Bar(n, at, suppress)
-	s.timers.arm(e, n.Due)
-	return nil
+	l, err := s.fromStore(rules.BarID(s.st.salt, id))
+	if l != nil {
+		l.ID = id
+	}
+	return l, err
 }
 
 func (s *shard) adoptSalt(salt []byte) {
-	if s.st.salt == nil {
+	s.st.erased++
+	if s.st.salt == nil && len(salt) > 0 {
 		s.st.salt = slices.Clone(salt)
 	}
 }
@@ -127,72 +125,66 @@ func (s *shard) applyErase(p *part, r *Record, m *Message, id string, c *rules.C
 	if len(c.Salt) == 0 || rules.IsIdentifier(id) {
 		return s.refuse(p, r, "refused", "an erasure needs an id and a salt")
 	}
-	s.st.erased++ // whatever becomes of it: redo, which skips nodes, must count the same
+	s.adoptSalt(c.Salt)
 	e, err := s.load([]byte(id))
 	if err != nil {
 		return err
 	}
-	if s.isLater(e) { // a pointer that sent the command on then has not barred anything
-		if _, err := s.touch(e); err != nil || e.spec.After < c.Time {
-			return err
-		}
-	} else if !absent(e) {
+	if e == nil {
+		e = s.create(id)
+	}
+	if !absent(e) {
 		if on, err := s.follow(e, &m.Route); on != nil || err != nil {
 			m.Command = c
 			return s.forwardCommand(p, r, m, on, err)
 		}
 	}
 	s.ep.stats.commands++
-	s.adoptSalt(c.Salt)
-	c.Salt = s.st.salt
-	if err := s.setBar(id, c.Time, c.Suppress && (!s.isLater(e) || e.spec.After == lead.Never)); err != nil {
+	n, err := s.version(e, s.goneNode)
+	if err != nil || n == nil {
 		return err
 	}
-	found, nodes := false, 0
-	if !absent(e) && !s.isLater(e) {
-		n, err := s.touch(e)
-		if err != nil {
-			return err
-		}
-		var letters []rules.Letter
-		s.outs, letters, found = s.ev.Erase(n, c, s.outs[:0], s.letters[:0])
-		nodes = len(letters)
-		if err := s.send(letters); err != nil {
-			return err
-		}
-		s.emit()
-		s.timers.drop(&e.timer)
-		s.ep.stats.removed++
-		if n.After, err = s.bar(id); err != nil {
-			return err
-		}
+	c.Salt = s.st.salt
+	was := n.Gone
+	outs, letters, found := s.ev.Erase(n, c, s.outs[:0], s.letters[:0])
+	s.outs = outs
+	nodes := len(letters)
+	if err := s.send(letters); err != nil {
+		return err
 	}
+	s.emit()
+	s.buried(e, was)
 	s.audit(AuditRecord{Type: "erased", Request: c.ID, By: c.By, At: c.Time, Subject: rules.Subject(c.Salt, id), Found: &found, Suppress: &c.Suppress, Nodes: &nodes})
 	return nil
 }
 
-// applyEraseLetter asks a node to go with a lead that was erased, or that nothing was heard of for too long.
-func (s *shard) applyEraseLetter(p *part, r *Record, m *rules.Letter) error {
-	s.st.erased++
-	erasure := m.Cause == rules.ByErasure
-	if erasure {
-		s.adoptSalt(m.Salt)
+// buried ends what concerns a node that is gone from now on.
+func (s *shard) buried(e *entry, was bool) {
+	s.timers.drop(&e.timer)
+	if !was {
+		s.ep.stats.removed++
 	}
+}
+
+// applyEraseLetter asks a node to go with a lead that was erased, or that nothing was heard of for too long.
+func (s *shard) applyEraseLetter(m *rules.Letter) error {
+	erasure := m.Cause == rules.ByErasure
+	s.adoptSalt(m.Salt)
 	e, err := s.load([]byte(m.To))
 	if err != nil {
 		return err
 	}
 	removed, sent := false, 0
-	var n *lead.Lead
-	if s.isLater(e) { // what became of it is known already
-		removed = e.spec.After >= m.Time
-		if _, err := s.touch(e); err != nil {
+	// Of what is not there only an id that was surely the lead's leaves a bar.
+	if !absent(e) || erasure && m.Known && !rules.IsIdentifier(m.To) {
+		if e == nil {
+			e = s.create(m.To)
+		}
+		n, err := s.version(e, s.goneNode)
+		if err != nil || n == nil {
 			return err
 		}
-	} else if !absent(e) {
-		if n, err = s.touch(e); err != nil {
-			return err
-		}
+		was := n.Gone
 		var letters []rules.Letter
 		letters, removed = s.ev.EraseNode(n, m, s.letters[:0])
 		sent = len(letters)
@@ -200,24 +192,10 @@ func (s *shard) applyEraseLetter(p *part, r *Record, m *rules.Letter) error {
 			return err
 		}
 		if removed {
-			s.timers.drop(&e.timer)
-			s.ep.stats.removed++
+			s.buried(e, was)
 		}
 	}
-	if !erasure {
-		return nil
-	}
-	if !rules.IsIdentifier(m.To) && (removed || m.Known && absent(e) && !s.isLater(e)) {
-		if err := s.setBar(m.To, m.Time, m.Suppress && (!s.isLater(e) || e.spec.After == lead.Never)); err != nil {
-			return err
-		}
-		if n != nil {
-			if n.After, err = s.bar(m.To); err != nil {
-				return err
-			}
-		}
-	}
-	if sent == 0 && m.Event != "" {
+	if erasure && sent == 0 && m.Event != "" {
 		a := AuditRecord{Type: "kept", Request: m.Event, At: m.Time, Subject: rules.Subject(s.st.salt, m.To)}
 		if removed {
 			a.Type = "removed"
@@ -227,81 +205,18 @@ func (s *shard) applyEraseLetter(p *part, r *Record, m *rules.Letter) error {
 	return nil
 }
 
-// turnAway drops a letter that came for an id that was erased after it was written.
-func (s *shard) turnAway(m *rules.Letter, until int64) error {
+// turnAway drops a letter that came for an id that was erased after it was written. What it brings is not read if it
+// can't be.
+func (s *shard) turnAway(p *part, r *Record, m *rules.Letter, until int64) error {
 	s.ep.stats.barred++
 	var from *lead.Lead
 	if m.State != nil {
 		from = new(lead.Lead)
-		if err := lead.Decode(m.State, from); err != nil {
-			return fmt.Errorf("reading a lead that came to shard %d: %w", s.id, err)
+		if lead.Decode(m.State, from) != nil {
+			return s.refuse(p, r, "bad_message", badState)
 		}
 	}
-	return s.send(s.ev.Turn(m, from, s.st.salt, until == lead.Never, s.letters[:0]))
+	return s.send(s.ev.Turn(m, from, s.st.salt, until, s.letters[:0]))
 }
 
-// grave is a version that is stored and says that its node is gone.
-type grave struct {
-	entry   *entry
-	version *lead.Lead
-}
-
-// bury notes that a node that is gone is stored.
-func (s *shard) bury(e *entry) {
-	v := e.committed.Load()
-	if v == nil || !v.Gone || slices.ContainsFunc(s.graves, func(g grave) bool { return g.version == v }) {
-		return
-	}
-	s.graves = append(s.graves, grave{e, v})
-}
-
-// exhume appends up to n tombstones to what a slice takes, of nodes that redo can't bring back any more once the
-// slice is written.
-func (s *shard) exhume(taken []sliced, n int) []sliced {
-	oldest, left := s.dirty.oldest(), s.graves[:0]
-	for _, g := range s.graves {
-		e := g.entry
-		switch {
-		case e.committed.Load() != g.version || e.queued:
-			// Somebody is there again, and is written over it.
-		case n <= 0 || e.spec != g.version || oldest != 0 && oldest <= g.version.Epoch:
-			left = append(left, g)
-		default:
-			taken = append(taken, sliced{entry: e, version: g.version, oldDue: e.storedDue, tomb: true})
-			e.storedDue = lead.Never
-			e.storing++
-			n--
-		}
-	}
-	clear(s.graves[len(left):])
-	s.graves = left
-	return taken
-}
-
-// hurry is the epoch up to which leads are written without waiting: somebody waits to hear that what was erased
-// is gone for good.
-func (s *shard) hurry() uint64 {
-	if s.urgent != 0 && (s.dirty.len() == 0 || s.dirty.oldest() > s.urgent) {
-		s.urgent = 0
-	}
-	return s.urgent
-}
-
-// cleaned are the audit records of a slice's tombstones.
-func (sl *slice) cleaned(salt []byte) []OutRecord {
-	var out []OutRecord
-	for _, x := range sl.entries {
-		if x.tomb && x.version.UserID != "" {
-			out = append(out, AuditRecord{Type: "cleaned", Request: x.version.UserID, Subject: rules.Subject(salt, x.entry.id)}.record(sl.shard.id))
-		}
-	}
-	return out
-}
-
-// laid takes a node out of the cache whose tombstone is stored.
-func (s *shard) laid(x *sliced) {
-	if e := x.entry; x.tomb && e.spec == x.version && e.committed.Load() == x.version && !e.queued && e.storing == 0 && s.cache.byID[e.id] == e {
-		s.timers.drop(&e.timer)
-		s.cache.remove(e)
-	}
-}
+const badState = "the lead that it brings can't be read"

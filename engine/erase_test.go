@@ -13,6 +13,8 @@ import (
 
 const eraseRules = testRules + `
 identity: {link_by: email}
+retention: 20d
+erase_grace: 5d
 `
 
 // tell says a command to a lead through the inbox.

@@ -92,11 +92,10 @@ func LoseWhileStoring(e *Engine, id int32) (inStore int, err error) {
 }
 
 func checkpointSome(s *shard, epoch uint64, n int) error {
-	sl := &slice{shard: s, entries: s.take(n, 1<<40, ^uint64(0)), epoch: epoch}
-	recs := make([]OutRecord, len(sl.entries))
-	for i, x := range sl.entries {
-		recs[i].Value = lead.AppendEncode(nil, x.version)
-	}
+	sl := &slice{shard: s, epoch: epoch}
+	sl.entries, sl.bars = s.exhume(s.take(n, 1<<40, ^uint64(0)), n)
+	recs := sl.records()
+	sl.encode(recs)
 	sl.redo = s.redoPoint(epoch, false)
 	if err := s.cfg.Store.Checkpoint(s.id, sl.entities(recs), state.Meta{Epoch: epoch, Redo: sl.redo}); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"leadstream/rules"
@@ -45,26 +46,27 @@ func (s *shard) applyLetter(p *part, r *Record, m *rules.Letter) error {
 		return s.refuse(p, r, "misrouted", fmt.Sprintf("the id belongs to shard %d", to))
 	}
 	if m.Kind == rules.EraseLetter {
-		return s.applyEraseLetter(p, r, m)
+		return s.applyEraseLetter(m)
 	}
 	e, err := s.load([]byte(m.To))
 	if err != nil {
 		return err
 	}
-	if until, err := s.barred(e, []byte(m.To)); err != nil {
-		return err
-	} else if until != 0 && m.Time <= until {
-		return s.turnAway(m, until)
+	if until := s.barred(e); until != 0 && m.Time <= until {
+		return s.turnAway(p, r, m, until)
 	}
 	if e == nil {
 		e = s.create(m.To)
 	}
-	n, err := s.touch(e)
-	if err != nil || n == nil {
+	from, err := s.received(m.State)
+	if errors.Is(err, lead.ErrMalformed) {
+		return s.refuse(p, r, "bad_message", badState)
+	}
+	if err != nil {
 		return err
 	}
-	from, err := s.received(m.State)
-	if err != nil {
+	n, err := s.touch(e)
+	if err != nil || n == nil {
 		return err
 	}
 	var v rules.Verdict

@@ -307,7 +307,7 @@ func (e *Engine) finish(sl *slice) error {
 			s.rollback(d.ep.parts[i])
 		}
 		if sl := d.ep.slice; sl != nil {
-			sl.shard.putBack(sl.entries)
+			sl.shard.putBack(sl)
 		}
 		e.loop.flight = nil
 		e.forgetLive()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"leadstream/state"
 	"leadstream/state/lead"
 )
 
@@ -18,6 +17,7 @@ func (e *Engine) newShard(id int32) *shard {
 	s := &shard{
 		id: id, cfg: &e.cfg, sources: e.sources, decoders: make(map[string]Decoder, len(e.sources)),
 		cache: newCache(), timers: newTimers(), live: make(map[TopicPartition]*liveness), ruleSet: e.ruleSet, newer: e.newerRules, active: &e.active,
+		unlaid: map[*entry]uint64{}, laying: map[string]int{}, over: map[string]uint64{},
 	}
 	for topic, src := range e.sources {
 		s.decoders[topic] = src.NewDecoder()
@@ -70,7 +70,7 @@ func (e *Engine) restore(ctx context.Context, a *arrival, have *shard) (_ *shard
 		}
 		if err == nil {
 			// Its redo point is to be that of the owner before: the journal may be cut up to there.
-			err = e.settle(s, jr.last.Redo)
+			err = e.settle(s, jr.last)
 		}
 	} else {
 		s, err = e.rebuild(ctx, s, jtp, jr, jr.last.Epoch)
@@ -154,64 +154,22 @@ func (e *Engine) rebuild(ctx context.Context, s *shard, jtp TopicPartition, jr *
 				e.log.Error("the local store does not lead to what was journaled: restoring from the state topic", "shard", s.id, "reason", err)
 			case errors.Is(err, ErrGap):
 				e.log.Warn("the local store needs records that are gone: restoring from the state topic", "shard", s.id, "reason", err)
+			case err != nil:
+				return nil, err
 			default:
-				return s, err
+				return s, s.findGraves()
 			}
 			s = e.newShard(s.id)
 		}
 	}
-	if err := e.loadState(ctx, s, jtp, jr.last); err != nil {
+	last, err := e.loadState(ctx, s, jtp, jr.last)
+	if err != nil {
 		return nil, err
 	}
-	return s, e.redoFrom(ctx, s, jtp, jr.last, span{jr.last.Redo, upTo})
-}
-
-// loadState fills the store from the state topic, last being a record of the journal that was read before. Values
-// that are written meanwhile, if the writer is not fenced because this is a standby, are of epochs that are skipped.
-func (e *Engine) loadState(ctx context.Context, s *shard, jtp TopicPartition, last *JournalRecord) (err error) {
-	id := s.id
-	if err := e.cfg.Store.Drop(id); err != nil {
-		return fmt.Errorf("clearing shard %d: %w", id, err)
+	if err := e.redoFrom(ctx, s, jtp, last, span{last.Redo, max(upTo, last.Epoch)}); err != nil {
+		return nil, err
 	}
-	ld, err := e.cfg.Store.Load(id)
-	if err != nil {
-		return fmt.Errorf("loading shard %d: %w", id, err)
-	}
-	defer func() {
-		if err != nil {
-			ld.Abort()
-		}
-	}()
-	n := 0
-	e.loaded[id].Store(0)
-	err = e.cfg.History.Read(ctx, TopicPartition{e.cfg.topic(TopicState), id}, StartOfPartition, EndOfPartition, func(r *Record) error {
-		n++
-		e.loaded[id].Store(int64(n))
-		if n%1_000_000 == 0 {
-			e.log.Info("restoring from the state topic", "shard", id, "records", n)
-		}
-		if r.Value == nil {
-			return ld.Add(string(r.Key), nil, lead.Never)
-		}
-		due, err := lead.EncodedDue(r.Value)
-		if err != nil {
-			return fmt.Errorf("state topic, shard %d, offset %d: %w", id, r.Offset, err)
-		}
-		return ld.Add(string(r.Key), r.Value, due)
-	})
-	if err != nil {
-		return fmt.Errorf("loading shard %d from the state topic: %w", id, err)
-	}
-	now, err := e.lastJournal(ctx, jtp, EndOfPartition)
-	if err != nil {
-		return err
-	}
-	if now == nil {
-		now = last
-	}
-	s.storedTo = max(last.Epoch, now.Epoch)
-	e.log.Info("restored from the state topic", "shard", id, "records", n)
-	return ld.Finish(state.Meta{Epoch: s.storedTo, Redo: last.Redo})
+	return s, s.findGraves()
 }
 
 // journalEnds are the ends of a shard's journal.

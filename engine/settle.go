@@ -16,9 +16,12 @@ import (
 // store is then ahead of the topic with this lead. Whoever restores from the store must know of those, because redo may
 // not come past them: a timer that the stored version has behind it is not there to fire. So they are listed in the store.
 
-// settle writes leads whose changes up to the topic's redo point are not in the store yet.
-func (e *Engine) settle(s *shard, redo uint64) error {
+// settle writes leads whose changes up to the topic's redo point are not in the store yet, as j, the shard's last record
+// in the journal, says. It lays what is gone and laid in the topic too. What is not waits in the shard's graves: should
+// this standby take over, it lays it there.
+func (e *Engine) settle(s *shard, j *JournalRecord) error {
 	var again []*entry
+	redo := j.Redo
 	for s.dirty.len() > 0 && s.dirty.oldest() <= redo {
 		taken := s.take(e.cfg.SliceLeads, e.cfg.SliceBytes, redo)
 		upTo := redo
@@ -34,30 +37,45 @@ func (e *Engine) settle(s *shard, redo uint64) error {
 				s.setAhead(x.entry.id, x.version.Epoch)
 			}
 		}
-		if err := e.storeAlone(s, taken, upTo); err != nil {
+		if err := e.storeAlone(s, &slice{shard: s, entries: taken}, upTo); err != nil {
 			return err
+		}
+		for _, x := range taken {
+			if !x.entry.queued {
+				s.bury(x.entry)
+			}
 		}
 	}
 	if len(again) > 0 {
 		s.dirty = dirtyList{q: append(again, s.dirty.q[s.dirty.from:]...)}
 	}
 	maps.DeleteFunc(s.ahead, func(_ string, epoch uint64) bool { return epoch <= redo })
-	if redo > s.storedRedo+metaEvery {
-		return e.storeAlone(s, nil, redo)
+	laid := &slice{shard: s}
+	laid.entries, laid.bars = s.lay(1<<30, func(v *lead.Lead) bool { return v.Epoch <= redo && (j.Unlaid == 0 || v.Epoch < j.Unlaid) })
+	if len(laid.entries) == 0 && redo <= s.storedRedo+metaEvery {
+		return nil
 	}
+	if err := e.storeAlone(s, laid, redo); err != nil {
+		return err
+	}
+	for i := range laid.entries {
+		x := &laid.entries[i]
+		x.entry.storing--
+		delete(s.unlaid, x.entry)
+		s.laid(x)
+	}
+	s.barsDone(laid.bars, true)
 	return nil
 }
 
 // metaEvery is by how many epochs the redo point of a standby's store may be behind while there is nothing to write.
 const metaEvery = 256
 
-// storeAlone writes leads to the store, and to no topic.
-func (e *Engine) storeAlone(s *shard, taken []sliced, redo uint64) error {
-	out := make([]state.Entity, len(taken))
-	for i, x := range taken {
-		out[i] = state.Entity{ID: x.entry.id, Value: lead.AppendEncode(nil, x.version), Due: x.version.Due, OldDue: x.oldDue}
-	}
-	if err := e.cfg.Store.Checkpoint(s.id, out, state.Meta{Epoch: s.done.epoch, Redo: redo, Extra: s.encodeAhead(nil)}); err != nil {
+// storeAlone writes a slice to the store, and to no topic.
+func (e *Engine) storeAlone(s *shard, sl *slice, redo uint64) error {
+	records := sl.records()
+	sl.encode(records)
+	if err := e.cfg.Store.Checkpoint(s.id, sl.entities(records), state.Meta{Epoch: s.done.epoch, Redo: redo, Extra: s.encodeAhead(nil)}); err != nil {
 		return fmt.Errorf("writing a checkpoint of standby %d: %w", s.id, err)
 	}
 	s.storedRedo = redo

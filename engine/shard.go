@@ -46,10 +46,13 @@ type shard struct {
 	// live describes the partitions' ends; it decides floors, which the journal records.
 	live map[TopicPartition]*liveness
 
-	graves []grave // what is gone and still stored
-	urgent uint64  // the last epoch in which somebody who waits had something erased
-	sweep  *sweep  // the walk of a rule switch, nil when there is none
-	redo   *redo   // set during recovery
+	graves []grave           // what is gone and still stored
+	unlaid map[*entry]uint64 // nodes that are gone and not laid, by the epoch in which they went
+	laying map[string]int    // bars that are on their way to the store
+	over   map[string]uint64 // bars whose time is over, and since which epoch, 0 before that is known
+	urgent uint64            // the last epoch in which somebody who waits had something erased
+	sweep  *sweep            // the walk of a rule switch, nil when there is none
+	redo   *redo             // set during recovery
 	// journalNext is the offset in the journal after the last record done again.
 	journalNext int64
 	broken      bool // doing an epoch again failed midway
@@ -351,6 +354,11 @@ func (s *shard) fireDue() (bool, error) {
 // fire looks at the lead whose hint has come up and fires what is due.
 func (s *shard) fire(t *timer) error {
 	due, id := t.due, t.id
+	if rules.IsBar(id) { // it fires nothing: see grave.go
+		s.timers.drop(t)
+		s.lapsed(id)
+		return nil
+	}
 	e, err := s.load([]byte(id))
 	if err != nil {
 		return err
@@ -382,10 +390,6 @@ func (s *shard) fire(t *timer) error {
 	s.ep.fired++
 	s.ep.lastDue, s.ep.lastID = due, id
 	s.emit()
-	if l.Gone {
-		s.timers.drop(&e.timer)
-		return nil
-	}
 	if l.Due <= due {
 		panic(fmt.Sprintf("bug: a timer due at %d left the lead due at %d", due, l.Due))
 	}

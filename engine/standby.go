@@ -223,7 +223,7 @@ func (e *Engine) catchUp(ctx context.Context, sb *standby) error {
 	}
 	if last != nil && wall-sb.settled >= min(settleEvery, e.cfg.CheckpointInterval).Milliseconds() {
 		sb.settled = wall
-		if err := e.settle(s, last.Redo); err != nil {
+		if err := e.settle(s, last); err != nil {
 			return err
 		}
 	}

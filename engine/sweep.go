@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"leadstream/rules"
 	"leadstream/state/lead"
 )
 
@@ -73,6 +74,9 @@ func (s *shard) sweepSome() error {
 		return err
 	}
 	for _, id := range ids {
+		if rules.IsBar(id) {
+			continue
+		}
 		e, err := s.load([]byte(id))
 		if err != nil {
 			return err

@@ -73,15 +73,23 @@ func (t *timers) adopt(e *entry, due int64) {
 // release is called when a lead whose hint is stored at due leaves the cache.
 func (t *timers) release(e *entry, due int64) {
 	t.drop(&e.timer)
-	if due == lead.Never || !t.within(due, e.id) {
+	t.hint(e.id, due)
+}
+
+// hint is called when the store has a hint for something that is not cached.
+func (t *timers) hint(id string, due int64) {
+	if x := t.stubs[id]; x != nil {
+		t.drop(x)
+	}
+	if due == lead.Never || !t.within(due, id) {
 		return
 	}
 	if len(t.stubs) >= maxStubs {
 		t.forget()
 		return
 	}
-	s := &timer{due: due, id: e.id, pos: -1}
-	t.stubs[e.id] = s
+	s := &timer{due: due, id: id, pos: -1}
+	t.stubs[id] = s
 	t.push(s)
 }
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +12,8 @@ import (
 )
 
 const (
-	defaultEraseGrace = 7 * day
+	defaultEraseGrace      = 7 * day
+	minGrace, minRetention = hour, hour
 	// maxNamed is how many identifiers a lead remembers to have named.
 	maxNamed = 1_000
 )
@@ -28,34 +30,49 @@ func Subject(salt []byte, id string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// BarID is the id of the entity that an erasure leaves on the shard of the id that was erased: while it is there, it bars
-// events up to its After.
+// BarID is the id under which is kept what an erased id bars, once the id itself is kept no more.
 func BarID(salt []byte, id string) string { return subjectPrefix + Subject(salt, id) }
 
-// IsBar says that an id is that of what an erasure left.
+// IsBar says that an id is a BarID.
 func IsBar(id string) bool { return strings.HasPrefix(id, subjectPrefix) }
 
-// Bar makes n, the entity of a BarID, bar events up to a time: until the rule set's erase_grace is over or, when
-// suppressed, all events for good. One that bars more already is not loosened.
-func (e *Evaluator) Bar(n *lead.Lead, at int64, suppress bool) {
-	due := addSpan(at, e.set.eraseGrace)
-	if suppress {
-		at, due = never, never
+// Bury leaves nothing of a node but its id and up to when it bars events: after, or what it barred before if that is
+// more. It does so until the rule set's erase_grace is over, which FirstSeen says, for good if after is Never. request is
+// what asked for it, "" if nobody did.
+func (e *Evaluator) Bury(n *lead.Lead, after int64, request string) {
+	after = max(after, n.After)
+	until := int64(0)
+	switch {
+	case after == never:
+		until = never
+	case after != 0:
+		until = addSpan(after, e.set.eraseGrace)
 	}
-	n.Scores, n.Edges, n.Incarnation = nil, nil, 0
-	n.Identifier, n.Gone, n.UserID = true, false, ""
-	// FirstSeen remembers the latest end among all erasures: Due is never where there was none.
-	n.FirstSeen = max(n.FirstSeen, due)
-	n.After, n.Due = max(n.After, at), n.FirstSeen
+	*n = lead.Lead{ID: n.ID, Epoch: n.Epoch, Rules: e.set.id, UserID: request, FirstSeen: until, Due: lead.NoTime, Node: lead.Node{Gone: true, After: after}}
 }
 
-// Bury leaves nothing of a node but its id. request is what asked for it, "" if nobody did.
-func (e *Evaluator) Bury(n *lead.Lead, request string) {
-	*n = lead.Lead{ID: n.ID, Epoch: n.Epoch, Rules: e.set.id, UserID: request, Due: lead.NoTime, Node: lead.Node{Gone: true, After: n.After}}
+// Barred is the time up to which events of a node are dropped, 0 for most nodes. What is gone bars nothing any more
+// once the shard's tick has come to the end of its grace.
+func Barred(n *lead.Lead, tick int64) int64 {
+	if n == nil || n.Gone && n.FirstSeen <= tick {
+		return 0
+	}
+	return n.After
+}
+
+// Bar is what takes the place of a node that is gone: the same under its BarID. It is nil if the node never barred
+// anything.
+func Bar(n *lead.Lead, salt []byte) *lead.Lead {
+	if n.After == 0 {
+		return nil
+	}
+	b := n.Clone()
+	b.ID, b.UserID, b.Due = BarID(salt, n.ID), "", n.FirstSeen
+	return b
 }
 
 // Erase takes a lead away, and asks for all ids to be taken away that point to it. The letters that it appends carry
-// the command's time, salt and request. found is false when nothing was known of the lead.
+// the command's time, salt and request. found is false when nothing was known of the lead: it is barred all the same.
 func (e *Evaluator) Erase(n *lead.Lead, c *Command, out []lead.Output, to []Letter) (_ []lead.Output, _ []Letter, found bool) {
 	found = begun(n) || len(n.IDs) > 0
 	if begun(n) {
@@ -66,8 +83,45 @@ func (e *Evaluator) Erase(n *lead.Lead, c *Command, out []lead.Output, to []Lett
 	}
 	m := Letter{Kind: EraseLetter, From: n.ID, Cause: ByErasure, Time: c.Time, Event: c.ID, Salt: c.Salt, Suppress: c.Suppress}
 	to = scatter(n, &m, to)
-	e.Bury(n, c.ID)
+	e.Bury(n, until(c.Time, c.Suppress), requests(n, c.ID))
 	return out, to, found
+}
+
+// requestSep is between the requests that wait for one node to be gone for good.
+const requestSep = "\n"
+
+// requests are those that a node is buried by: it may be gone already and somebody else waits for that.
+func requests(n *lead.Lead, request string) string {
+	if !n.Gone || n.UserID == "" || request == "" || len(n.UserID) > maxRequests {
+		return cmp.Or(request, goneBy(n))
+	}
+	return n.UserID + requestSep + request
+}
+
+// maxRequests bounds the bytes of the requests that wait for a node.
+const maxRequests = 4096
+
+func goneBy(n *lead.Lead) string {
+	if n.Gone {
+		return n.UserID
+	}
+	return ""
+}
+
+// Requests are those that wait for a node that is gone to be so for good.
+func Requests(n *lead.Lead) []string {
+	if goneBy(n) == "" {
+		return nil
+	}
+	return strings.Split(n.UserID, requestSep)
+}
+
+// until is up to when an erasure bars events.
+func until(at int64, suppress bool) int64 {
+	if suppress {
+		return never
+	}
+	return at
 }
 
 // scatter appends a copy of m for every node that knows of n: the ids that are the lead's or were to be, the
@@ -105,23 +159,28 @@ func scatter(n *lead.Lead, m *Letter, to []Letter) []Letter {
 	return to
 }
 
-// EraseNode applies an EraseLetter to the node that it came to. It appends the letter that goes on, if what was erased is
-// mentioned at the end of a pointer. removed says that nothing is left of the node.
+// EraseNode applies an EraseLetter to the node that it came to, which may be gone already. It appends the letter that
+// goes on, if what was erased is mentioned at the end of a pointer. removed says that nothing is left of the node.
 func (e *Evaluator) EraseNode(n *lead.Lead, m *Letter, to []Letter) (_ []Letter, removed bool) {
 	whole := func(id string) bool { return id == m.From || slices.Contains(m.IDs, id) }
-	first := len(m.Route.Path) == 0
+	first, erasure := len(m.Route.Path) == 0, m.Cause == ByErasure
 	switch {
+	case n.Gone:
+		removed = true // its events may be still to come
 	case m.To == m.From: // what a lead leaves that nothing was heard of for too long
 		removed = n.Forward == "" && !begun(n) && len(n.IDs) == 0
 	case n.Forward != "" && first && (m.Known || whole(n.Forward)):
 		removed = !slices.Contains(n.Apart, m.From)
 	}
 	if removed {
-		request := ""
-		if m.Cause == ByErasure {
+		after, request := int64(0), ""
+		if erasure {
 			request = m.Event
 		}
-		e.Bury(n, request)
+		if erasure && !IsIdentifier(m.To) {
+			after = until(m.Time, m.Suppress)
+		}
+		e.Bury(n, after, requests(n, request))
 		return to, true
 	}
 	next := *m
@@ -136,13 +195,21 @@ func (e *Evaluator) EraseNode(n *lead.Lead, m *Letter, to []Letter) (_ []Letter,
 	return to, false
 }
 
-// Turn is what an id that bars a letter answers: what a lead was that points here is taken away too, for the link
-// was said before the erasure. from is the letter's decoded State.
-func (e *Evaluator) Turn(m *Letter, from *lead.Lead, salt []byte, suppress bool, to []Letter) []Letter {
-	if m.Kind != StateLetter {
+// Turn is what an id that bars a letter answers. What a lead was that points here is taken away too, for the link
+// was said before the erasure. Who asked for a link is to forget that: it would not ask again. from is the letter's decoded State,
+// until up to when the id bars.
+func (e *Evaluator) Turn(m *Letter, from *lead.Lead, salt []byte, until int64, to []Letter) []Letter {
+	x := Letter{Kind: EraseLetter, From: m.To, Cause: ByErasure, Time: until, Salt: salt}
+	if until == never {
+		x.Time, x.Suppress = m.Time, true
+	}
+	switch {
+	case m.Kind == LinkLetter && m.Target != "" && m.Target != m.To:
+		x.To, x.IDs = m.Target, []string{m.To}
+		return append(to, x)
+	case m.Kind != StateLetter:
 		return to
 	}
-	x := Letter{Kind: EraseLetter, From: m.To, Cause: ByErasure, Time: m.Time, Salt: salt, Suppress: suppress}
 	if from == nil {
 		from = &lead.Lead{}
 	}
@@ -176,8 +243,8 @@ func (e *Evaluator) expire(at int64) {
 	e.letters = scatter(l, &m, e.letters)
 	m.To = l.ID
 	e.letters = append(e.letters, m)
-	fresh := e.set.NewLead(l.ID, l.Incarnation+1)
-	fresh.Epoch, fresh.Pointer, fresh.After, fresh.Apart = l.Epoch, l.Pointer, l.After, l.Apart
+	fresh := e.set.NewLead(l.ID, l.Incarnation)
+	fresh.Seq, fresh.Epoch, fresh.Pointer, fresh.After, fresh.Apart = l.Seq, l.Epoch, l.Pointer, l.After, l.Apart
 	*l = *fresh
 }
 

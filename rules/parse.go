@@ -113,7 +113,8 @@ func (ld *loader) load(tops []ynode) {
 			field{key: "identity", read: ld.once("identity", ld.readIdentity)},
 			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"),
 			field{key: "consent", read: ld.once("consent", ld.readConsent)}, ld.unsupported("caps", "caps"),
-			ld.unsupported("retention", "retention"),
+			field{key: "retention", read: ld.once("retention", func(v ynode) { ld.setDuration(v, "retention", minRetention, &ld.set.retention) })},
+			field{key: "erase_grace", read: ld.once("erase_grace", func(v ynode) { ld.setDuration(v, "erase_grace", minGrace, &ld.set.eraseGrace) })},
 			field{key: includeKey, read: ld.readInclude},
 		)
 	}

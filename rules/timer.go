@@ -4,13 +4,9 @@ import "leadstream/state/lead"
 
 // Fire fires a lead's timers due at or before due, in order, and appends what is to be said to out. On
 // return l.Due > due. A timer that changes nothing leaves everything else as it was. There are at most 10,000 outputs,
-// and those of one timer, until the next event or command: see spin. What an erasure left is Gone at its due time.
+// and those of one timer, until the next event or command: see spin.
 func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Output {
 	if l.Due > due {
-		return out
-	}
-	if l.Identifier { // only what an erasure left has a timer
-		e.Bury(l, "")
 		return out
 	}
 	e.begin(l, out)

@@ -38,7 +38,6 @@ var leftOut = map[string]string{
 	"triggers":   "triggers: []",
 	"caps":       "caps: {}",
 	"accounts":   "accounts: {}",
-	"retention":  "retention: 365d",
 	"on_timeout": "handoffs: [{name: h, when: 'true', on_timeout: return}]",
 	"calendar":   "handoffs: [{name: h, when: 'true', calendar: office}]",
 }

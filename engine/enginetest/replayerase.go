@@ -6,11 +6,15 @@ import (
 	"leadstream/state/lead"
 )
 
-// Erasures, replayed: a node that is gone is gone at once.
+// Erasures, replayed: a node that is gone is gone at once, and what it bars is a note of its own.
 
-func (s *shardReplay) remove(id string) {
-	delete(s.leads, id)
-	delete(s.w.Leads, id)
+func (s *shardReplay) remove(l *lead.Lead) {
+	delete(s.leads, l.ID)
+	delete(s.w.Leads, l.ID)
+	if s.gone == nil {
+		s.gone = map[string]*lead.Lead{}
+	}
+	s.gone[l.ID] = l
 }
 
 // after is up to when events of an id are dropped.
@@ -18,71 +22,64 @@ func (s *shardReplay) after(id string) int64 {
 	if l := s.leads[id]; l != nil {
 		return l.After
 	}
-	if s.salt == nil || rules.IsIdentifier(id) {
-		return 0
-	}
-	if b := s.leads[rules.BarID(s.salt, id)]; b != nil {
-		return b.After
-	}
-	return 0
-}
-
-func (s *shardReplay) bar(id string, at int64, suppress bool) {
-	n := s.node(rules.BarID(s.salt, id))
-	s.ev.Bar(n, at, suppress)
-	s.armed(n)
+	return rules.Barred(s.gone[id], s.tick)
 }
 
 func (s *shardReplay) audit(a engine.AuditRecord) { s.out(engine.TopicAudit, a.Encode()) }
 
+// asked is said of whatever is to be erased.
+func (s *shardReplay) asked(salt []byte) {
+	s.erased++
+	if s.salt == nil && len(salt) > 0 {
+		s.salt = salt
+	}
+}
+
+// goneNode is what an erasure finds where there is nothing.
+func (s *shardReplay) goneNode(id string) *lead.Lead {
+	return &lead.Lead{ID: id, Node: lead.Node{Gone: true, After: s.after(id)}}
+}
+
 // erase replays the command, which has come to its last id.
 func (s *shardReplay) erase(id string, c *rules.Command) {
-	if s.salt == nil {
-		s.salt = c.Salt
-	}
 	c.Salt = s.salt
-	s.bar(id, c.Time, c.Suppress)
-	found, nodes := false, 0
-	if l := s.leads[id]; l != nil {
+	l := s.leads[id]
+	if l == nil {
+		l = s.goneNode(id)
+	} else {
 		s.migrate(l)
-		var outs []lead.Output
-		var letters []rules.Letter
-		outs, letters, found = s.ev.Erase(l, c, nil, nil)
-		nodes = len(letters)
-		s.letters(letters)
-		s.put(outs)
-		s.remove(id)
 	}
+	outs, letters, found := s.ev.Erase(l, c, nil, nil)
+	nodes := len(letters)
+	s.letters(letters)
+	s.put(outs)
+	s.remove(l)
 	s.audit(engine.AuditRecord{Type: "erased", Request: c.ID, By: c.By, At: c.Time, Subject: rules.Subject(c.Salt, id),
 		Found: &found, Suppress: &c.Suppress, Nodes: &nodes})
 }
 
 // eraseLetter replays what a node is asked after an erasure.
 func (s *shardReplay) eraseLetter(m *rules.Letter) {
-	s.erased++
+	s.asked(m.Salt)
 	erasure := m.Cause == rules.ByErasure
-	if erasure && s.salt == nil {
-		s.salt = m.Salt
-	}
 	l := s.leads[m.To]
 	removed, sent := false, 0
-	if l != nil {
+	switch {
+	case l != nil:
 		s.migrate(l)
+	case erasure && m.Known && !rules.IsIdentifier(m.To):
+		l = s.goneNode(m.To)
+	}
+	if l != nil {
 		var letters []rules.Letter
 		letters, removed = s.ev.EraseNode(l, m, nil)
 		sent = len(letters)
 		s.letters(letters)
 		if removed {
-			s.remove(m.To)
+			s.remove(l)
 		}
 	}
-	if !erasure {
-		return
-	}
-	if !rules.IsIdentifier(m.To) && (removed || m.Known && l == nil) {
-		s.bar(m.To, m.Time, m.Suppress)
-	}
-	if sent == 0 && m.Event != "" {
+	if erasure && sent == 0 && m.Event != "" {
 		kind := "kept"
 		if removed {
 			kind = "removed"
@@ -104,6 +101,6 @@ func (s *shardReplay) turned(m *rules.Letter) (bool, error) {
 			return true, err
 		}
 	}
-	s.letters(s.ev.Turn(m, from, s.salt, until == lead.Never, nil))
+	s.letters(s.ev.Turn(m, from, s.salt, until, nil))
 	return true, nil
 }

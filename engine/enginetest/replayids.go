@@ -130,11 +130,14 @@ func (s *shardReplay) command(j *engine.JournalRecord, r *engine.Record, m *engi
 	}
 	l := s.leads[id]
 	if c.Kind == rules.Erase {
-		s.erased++
-	}
-	if c.Kind == rules.Erase && l == nil {
-		s.erase(id, &c)
-		return nil
+		if len(c.Salt) == 0 || rules.IsIdentifier(id) {
+			return refuse()
+		}
+		s.asked(c.Salt)
+		if l == nil {
+			s.erase(id, &c)
+			return nil
+		}
 	}
 	if l == nil {
 		return refuse()
