@@ -104,9 +104,6 @@ func (s *Store) open(o Options) error {
 	if err := s.fs.RemoveAll(s.fs.PathJoin(s.dir, loadDir)); err != nil {
 		return classify(err)
 	}
-	if err := s.checkManifest(); err != nil {
-		return err
-	}
 	s.options = s.pebbleOptions(o)
 	// The options are shared with the loader, which needs the defaults that Pebble would fill into a copy.
 	s.options.EnsureDefaults()

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -29,9 +28,6 @@ func (w writes) check(err error, action, path string) {
 func (w writes) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := w.FS.Create(name, category)
 	w.check(err, "creating", name)
-	if strings.HasPrefix(w.FS.PathBase(name), manifestPrefix) {
-		f = w.summed(f, name)
-	}
 	return writtenFile{f, w, name}, nil
 }
 
