@@ -72,13 +72,16 @@ func exitCode(err error) int {
 		{exitTests, []error{errTests}},
 		{exitData, []error{engine.ErrGap, engine.ErrDisagree}},
 		{exitDataDir, []error{state.ErrLocked, state.ErrOtherOwner, state.ErrNewerFormat, state.ErrCorrupt, state.ErrNoSpace, state.ErrFailed}},
-		{exitCluster, []error{kafka.ErrUnreachable, kafka.ErrDenied, kafka.ErrUnsupported, kafka.ErrTopic}},
+		{exitCluster, []error{kafka.ErrDenied, kafka.ErrUnsupported, kafka.ErrTopic}},
 	} {
 		for _, e := range c.errs {
 			if errors.Is(err, e) {
 				return c.code
 			}
 		}
+	}
+	if kafka.IsUnreachable(err) {
+		return exitCluster
 	}
 	return exitInternal
 }

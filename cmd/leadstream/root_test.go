@@ -3,7 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -118,6 +122,10 @@ func TestExamples(t *testing.T) {
 func TestExitCodes(t *testing.T) {
 	if code := exitCode(context.Canceled); code != exitOK {
 		t.Errorf("stopped by a signal: %d", code)
+	}
+	lost := fmt.Errorf("initialising a producer: %w", errors.Join(&net.OpError{Op: "read", Net: "tcp", Err: io.EOF}))
+	if code := exitCode(lost); code != exitCluster {
+		t.Errorf("a lost connection: exit code %d", code)
 	}
 	if code := exitCode(os.ErrClosed); code != exitInternal {
 		t.Errorf("unknown error: %d", code)

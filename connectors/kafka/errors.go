@@ -1,6 +1,11 @@
 package kafka
 
-import "errors"
+import (
+	"errors"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 var (
 	// ErrUnreachable is returned by Open when no broker answers in time, or none that speaks the
@@ -23,3 +28,11 @@ var (
 	// errUnknownOutcome marks a commit that may or may not have happened.
 	errUnknownOutcome = errors.New("outcome of the transaction is unknown")
 )
+
+// IsUnreachable says that an error comes of a connection to a broker that could not be made or was lost, or is
+// ErrUnreachable: trying again later may help.
+func IsUnreachable(err error) bool {
+	var op *net.OpError
+	var eof *kgo.ErrFirstReadEOF
+	return errors.Is(err, ErrUnreachable) || errors.As(err, &eof) || errors.As(err, &op) && op.Op != "listen"
+}
