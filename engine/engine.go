@@ -224,6 +224,13 @@ func (e *Engine) pollLoop(ctx context.Context) {
 	}
 }
 
+// beside runs f on a goroutine of its own, and returns how to wait for its end, which must be done.
+func beside(f func() error) (wait func() error) {
+	done := make(chan error, 1)
+	go func() { done <- f() }() // ends with f
+	return func() error { return <-done }
+}
+
 // restoreTries is how often a shard is tried to be restored while the cluster does not answer: over a minute.
 const restoreTries = 40
 
@@ -253,7 +260,7 @@ func (e *Engine) startRestore(work context.Context, id int32, f *fences) {
 			case <-time.After(min(time.Duration(try)*100*time.Millisecond, 2*time.Second)):
 			}
 			a.fences = newFences() // whoever was fenced may have been at work again since
-			s, err = e.restore(ctx, a, nil)
+			s, err = e.restore(ctx, a)
 		}
 		select {
 		case e.restored <- restoration{id, ctx, s, err, &a.laps}:

@@ -26,9 +26,8 @@ func (e *Engine) newShard(id int32) *shard {
 	return s
 }
 
-// restore brings a shard to the state of its last committed epoch. It runs beside the shards that are live. have is
-// the shard as a standby has left it, nil if there was none.
-func (e *Engine) restore(ctx context.Context, a *arrival, have *shard) (_ *shard, err error) {
+// restore brings a shard to the state of its last committed epoch. It runs beside the shards that are live.
+func (e *Engine) restore(ctx context.Context, a *arrival) (_ *shard, err error) {
 	id := a.id
 	jtp := TopicPartition{e.cfg.topic(TopicJournal), id}
 	// The writer before may have died with a transaction open: freeing it takes milliseconds, waiting
@@ -62,35 +61,28 @@ func (e *Engine) restore(ctx context.Context, a *arrival, have *shard) (_ *shard
 	if err := e.sameTopics(id, jr.last); err != nil {
 		return nil, err
 	}
-	if have != nil {
-		s = have
-		_, err = e.redoTail(ctx, s, jtp, span{s.st.epoch, jr.last.Epoch}, EndOfPartition)
-		if err == nil {
-			err = e.arrive(s, jr.last)
-		}
-		if err == nil {
-			// Its redo point is to be that of the owner before: the journal may be cut up to there.
-			err = e.settle(s, jr.last)
-		}
-	} else {
-		s, err = e.rebuild(ctx, s, jtp, jr, jr.last.Epoch)
-	}
-	if err != nil {
+	if s, err = e.rebuild(ctx, s, jtp, jr, jr.last.Epoch); err != nil {
 		return nil, err
 	}
 	a.laps.lap("redo_ms")
+	return s, e.place(s, offsets, before)
+}
+
+// place compares a restored shard's places with the group's offsets, before being the last record that was committed when
+// they were asked for, and makes its inputs those that are configured now.
+func (e *Engine) place(s *shard, offsets map[TopicPartition]int64, before *JournalRecord) error {
 	for i := range s.st.parts {
 		p := &s.st.parts[i]
 		if at, ok := offsets[p.TopicPartition]; ok && at != p.next {
-			if before == nil || jr.last.Epoch != before.Epoch {
+			if before == nil || s.st.epoch != before.Epoch {
 				// Someone commits epochs: the shard is another's by now, and this process has yet to hear of it.
-				return nil, fmt.Errorf("the group's offset of %s/%d is %d and its journal has gone on to epoch %d meanwhile", p.Topic, p.Partition, at, jr.last.Epoch)
+				return fmt.Errorf("the group's offset of %s/%d is %d and its journal has gone on to epoch %d meanwhile", p.Topic, p.Partition, at, s.st.epoch)
 			}
-			return nil, fmt.Errorf("the group's offset of %s/%d is %d, the journal says %d: someone has reset the group's offsets; set them back, or start a new application name to process the topic again: %w",
+			return fmt.Errorf("the group's offset of %s/%d is %d, the journal says %d: someone has reset the group's offsets; set them back, or start a new application name to process the topic again: %w",
 				p.Topic, p.Partition, at, p.next, ErrDisagree)
 		}
 	}
-	s.reconcile(e.wantedParts(id))
+	s.reconcile(e.wantedParts(s.id))
 	for i := range s.st.parts {
 		// The journal's last record does not name a source that was away for a while; the group knows
 		// where it was left.
@@ -101,7 +93,7 @@ func (e *Engine) restore(ctx context.Context, a *arrival, have *shard) (_ *shard
 		}
 	}
 	s.done = s.st
-	return s, nil
+	return nil
 }
 
 // unlessMovedOn looks again when a shard's journal and the cluster disagree. A process that stood still may have lost the shard
@@ -246,7 +238,7 @@ func (e *Engine) arrive(s *shard, last *JournalRecord) (err error) {
 		return fmt.Errorf("redo of shard %d came to epoch %d, the journal ends at %d: %w", s.id, s.st.epoch, last.Epoch, ErrDisagree)
 	}
 	s.st, err = s.stateAfter(last)
-	s.done = s.st
+	s.done, s.journaled = s.st, last
 	return err
 }
 
@@ -263,6 +255,7 @@ func (e *Engine) redoTail(ctx context.Context, s *shard, jtp TopicPartition, epo
 		err := e.redoChunk(ctx, s, chunk)
 		if err == nil {
 			last, s.journalNext = chunk[len(chunk)-1], next
+			s.journaled = last
 			e.m.redone.Add(float64(len(chunk)))
 		}
 		chunk, n = chunk[:0], 0

@@ -55,7 +55,9 @@ type shard struct {
 	redo   *redo             // set during recovery
 	// journalNext is the offset in the journal after the last record done again.
 	journalNext int64
-	broken      bool // doing an epoch again failed midway
+	// journaled is the record of the last epoch done again.
+	journaled *JournalRecord
+	broken    bool // doing an epoch again failed midway
 	// storedRedo is the redo point of the store, of a standby; ahead are the leads, with their epochs, that the
 	// store is ahead of the state topic with.
 	storedRedo uint64

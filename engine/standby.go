@@ -238,9 +238,10 @@ func (e *Engine) takeOver(ctx context.Context, a *arrival, sb *standby) (*shard,
 	sb.wait()
 	a.laps.lap("standby_ms")
 	if sb == nil || sb.dropped || sb.s == nil || sb.s.broken || sb.s.st.epoch == 0 {
-		return e.restore(ctx, a, nil)
+		return e.restore(ctx, a)
 	}
-	s, err := e.restore(ctx, a, sb.s)
+	s := sb.s
+	err := e.resume(ctx, a, s)
 	sb.s = nil // it is the owner's now, or of no use
 	switch {
 	case err == nil:
@@ -257,7 +258,7 @@ func (e *Engine) takeOver(ctx context.Context, a *arrival, sb *standby) (*shard,
 	default:
 		e.log.Warn("a standby can't take over: the shard is restored", "shard", id, "reason", err)
 	}
-	return e.restore(ctx, a, nil)
+	return e.restore(ctx, a)
 }
 
 // Holdings tells what this process has of shards' states. It is safe on any goroutine.

@@ -16,6 +16,7 @@ func Group(t *testing.T, fresh func(testing.TB) Env) {
 		{"OneMemberOwnsAll", oneOwnsAll},
 		{"ShardsAreGivenUpBeforeTheyAreGained", handOver},
 		{"NothingChangesBeforeDone", waitsForDone},
+		{"WhatStaysGoesOn", staysGoesOn},
 		{"LeaveGivesUpAll", leaveGivesUp},
 		{"LeaveEndsWithItsContext", leaveEnds},
 	})
@@ -178,6 +179,38 @@ func waitsForDone(t *testing.T, e Env) {
 	close(release)
 	waitFor(t, "b to own shards", func() bool { return len(b.owns()) > 0 })
 	settled(t, e.Shards, m, b)
+}
+
+// staysGoesOn has a newcomer that takes its time keep the group gathering. Who has given up what the newcomer is to have goes on
+// to commit for the rest, again when that has left.
+func staysGoesOn(t *testing.T, e Env) {
+	p, a := joined(t, e, "a")
+	busy, release := make(chan struct{}), make(chan struct{})
+	held := sync.OnceFunc(func() { close(busy); <-release })
+	c := join(t, e.Open(t, "c").Group, func(engine.Change) { held() })
+	commits := func(offset int64) {
+		t.Helper()
+		f, ok := p.Group.Fence()
+		if !ok || p.Group.Pending() {
+			t.Fatalf("fence %v %t, pending %t", f, ok, p.Group.Pending())
+		}
+		if err := p.Committer.Commit(within(t), transaction(e, f, offset, "x")); err != nil {
+			t.Errorf("the newcomer has nothing yet, and a commit for what stays: %v", err)
+		}
+	}
+	<-busy
+	waitFor(t, "a to give up what the newcomer is to have", func() bool {
+		_, ok := p.Group.Fence()
+		return len(a.owns()) == int(e.Shards)/2 && ok && !p.Group.Pending()
+	})
+	for i := range int64(5) {
+		commits(i + 1)
+	}
+	if n := len(c.owns()); n != 0 {
+		t.Errorf("the newcomer has %d shards before it is done", n)
+	}
+	close(release)
+	settled(t, e.Shards, a, c)
 }
 
 func leaveGivesUp(t *testing.T, e Env) {
