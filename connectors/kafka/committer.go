@@ -31,17 +31,30 @@ type Committer struct {
 }
 
 // Committer takes over this instance's transactional ids, which ends what an earlier process with its
-// name left open.
+// name left open. A cluster that is just being started knows for a while of no coordinator: it is waited for as long as
+// Config.ConnectTimeout, then the error is ErrUnreachable.
 func (c *Cluster) Committer(ctx context.Context) (*Committer, error) {
 	w := &Committer{c: c}
 	for i := range c.cfg.Slots {
 		w.slots = append(w.slots, &slot{c: c, id: c.slotID(c.cfg.Instance, i)})
 	}
-	if err := w.heal(ctx); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+	defer cancel()
+	for try := 0; ; try++ {
+		err := w.heal(ctx)
+		if err == nil {
+			return w, nil
+		}
+		retry := IsUnreachable(err) || kerr.IsRetriable(err) || errors.Is(err, context.DeadlineExceeded)
+		if retry && pause(ctx, try) == nil {
+			continue
+		}
 		w.Close()
+		if retry {
+			err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
 		return nil, err
 	}
-	return w, nil
 }
 
 func (c *Cluster) slotID(instance string, slot int) string {

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	// ErrUnreachable is returned by Open when no broker answers in time, or none that speaks the
+	// ErrUnreachable is returned by Open and Committer when no broker answers in time, or none that speaks the
 	// configured protocol. The text names the addresses and what to check. Trying again later may help.
 	ErrUnreachable = errors.New("kafka is unreachable")
 	// ErrDenied is returned by Open when the brokers refuse the credentials. A person has to act.
