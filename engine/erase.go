@@ -146,7 +146,7 @@ func (s *shard) applyErase(p *part, r *Record, m *Message, id string, c *rules.C
 	}
 	c.Salt = s.st.salt
 	was := n.Gone
-	outs, letters, found := s.ev.Erase(n, c, s.outs[:0], s.letters[:0])
+	outs, letters, found := s.ev.Erase(n, c, &m.Route, s.outs[:0], s.letters[:0])
 	s.outs = outs
 	nodes := len(letters)
 	if err := s.send(letters); err != nil {
@@ -195,7 +195,7 @@ func (s *shard) applyEraseLetter(m *rules.Letter) error {
 			s.buried(e, was)
 		}
 	}
-	if erasure && sent == 0 && m.Event != "" {
+	if erasure && (removed || sent == 0) && m.Event != "" {
 		a := AuditRecord{Type: "kept", Request: m.Event, At: m.Time, Subject: rules.Subject(s.st.salt, m.To)}
 		if removed {
 			a.Type = "removed"

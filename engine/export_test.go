@@ -104,6 +104,15 @@ func checkpointSome(s *shard, epoch uint64, n int) error {
 	return nil
 }
 
+// EncodeMessage encodes a message for an inbox.
+func EncodeMessage(t testing.TB, m *Message) []byte {
+	b, err := m.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // EncodeJournal1 encodes a record as the first format did.
 func EncodeJournal1(t testing.TB, j *JournalRecord) []byte {
 	var b bytes.Buffer

@@ -191,6 +191,53 @@ func (f *Fleet) Node(id string) (*lead.Lead, error) {
 	return e.spec, err
 }
 
+// Each calls fn for each node that is there.
+func (f *Fleet) Each(fn func(l *lead.Lead)) error {
+	for i, s := range f.shards {
+		ids := map[string]bool{}
+		for id := range s.cache.byID {
+			ids[id] = true
+		}
+		if f.used[i] {
+			err := f.e.cfg.Store.Each(int32(i), "", func(id string, _ []byte) (bool, error) {
+				ids[id] = true
+				return true, nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		for id := range ids {
+			e, err := s.load([]byte(id))
+			if err != nil {
+				return err
+			}
+			if !absent(e) {
+				fn(e.spec)
+			}
+		}
+	}
+	return nil
+}
+
+// LayAll has all that is gone laid, where leads are written to the store at all.
+func (f *Fleet) LayAll() error {
+	for i, s := range f.shards {
+		for range 3 {
+			if !f.used[i] {
+				break
+			}
+			if err := checkpointSome(s, s.st.epoch, 1<<30); err != nil {
+				return err
+			}
+		}
+		if f.used[i] && len(s.graves) > 0 {
+			return fmt.Errorf("%d nodes of shard %d are gone and not laid", len(s.graves), i)
+		}
+	}
+	return nil
+}
+
 // SwitchOne makes one shard follow another rule set that the others have not heard of.
 func (f *Fleet) SwitchOne(i int32, set *rules.Set) {
 	f.e.mu.Lock()

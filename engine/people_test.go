@@ -30,13 +30,14 @@ scores:
   seen: {lines: [{id: often, when: 'count("visit", "30d") >= 3', add: 7}]}
 stages: [visitor, lead]
 identity: {link_by: email, never: [shared@example.com]}
+erase_grace: 3650d
 `
 
 // TestPeople draws people: anonymous ids, ids of users, e-mail addresses, devices, aliases (circles as well), events
 // that come twice or for another id of the same person. Their events come on any partition, in any order, to 1 to
 // 16 shards whose epochs are cut anywhere, aborted, and lost in crashes. Where no link is refused, the leads at the
 // end must be those of a union-find model, and their scores, counts and times those of one lead that got all
-// of it. Where two users share a device, no two known users may be joined, and each point must be on one lead.
+// of it. Some are erased meanwhile: nothing of before is left of them then, nor comes back. Where two users share a device, no two known users may be joined, and each point must be on one lead.
 func TestPeople(t *testing.T) {
 	engines := map[int32]*engine.Engine{}
 	n := *peopleCases
@@ -105,6 +106,7 @@ type crowd struct {
 	known  map[string]string       // union-find over users, joined by aliases only
 	ids    []string
 	loose  bool // links may be refused, ids separated
+	erases bool // people are erased meanwhile
 }
 
 func find(m map[string]string, id string) string {
@@ -151,6 +153,10 @@ func (c *crowd) draw() {
 			id := c.ids[c.rng.IntN(len(c.ids))]
 			c.command(id, rules.Command{Kind: rules.Unlink})
 		}
+	}
+	if c.rng.IntN(3) == 0 {
+		c.erases = true
+		c.erasures()
 	}
 	c.rng.Shuffle(len(c.happen), func(i, j int) { c.happen[i], c.happen[j] = c.happen[j], c.happen[i] })
 }
@@ -277,6 +283,16 @@ func (c *crowd) run() {
 			c.step()
 		}
 	}
+	c.drain()
+	c.check()
+	if c.rng.IntN(2) == 0 {
+		c.fleet.Clean = false
+		c.farewell()
+	}
+}
+
+// drain lets the shards work until nothing is left to do.
+func (c *crowd) drain() {
 	limit := 2000 + 400*len(c.happen)
 	for steps := 0; len(c.fleet.Waiting()) > 0; steps++ {
 		if steps > limit {
@@ -285,7 +301,6 @@ func (c *crowd) run() {
 		c.fleet.Clean = steps > limit/2
 		c.step()
 	}
-	c.check()
 }
 
 func (c *crowd) fatalf(format string, args ...any) {

@@ -33,6 +33,10 @@ func (c *crowd) check() {
 			c.fatalf("a dead letter: %s", r.Headers[0].Value)
 		}
 	}
+	if c.erases {
+		c.checkErasures()
+		return
+	}
 	roots := map[string]*lead.Lead{} // by id
 	for _, id := range c.ids {
 		if n := c.root(id); n != nil {
@@ -107,7 +111,7 @@ func (c *crowd) checkLead(n *lead.Lead, events []*happening) {
 
 // checkLoose looks at what holds whatever is refused.
 func (c *crowd) checkLoose(roots map[string]*lead.Lead) {
-	separated := slices.ContainsFunc(c.happen, func(h *happening) bool { return h.command != nil && h.command.Kind == rules.Unlink })
+	separated := c.separated()
 	userOf := map[string]string{}
 	leads := map[string]*lead.Lead{}
 	for _, id := range c.ids {

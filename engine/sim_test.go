@@ -33,7 +33,7 @@ var (
 // TestSimulation runs short random lives of up to three processes in virtual time: tiny epochs and caches; aborted,
 // unknown and hanging transactions; answers that fail or are slow; deaths at any operation, those of a stop in order
 // included; processes that stand still until their shards are others'; disks that are lost or lose their newest
-// writes; a clock that jumps past timers; an import that is closed midway; rule sets that change. After each of them
+// writes; a clock that jumps past timers; an import that is closed midway; rule sets that change; people who are erased. After each of them
 // the replay of the journals must give the same outputs in the same order and the same states, no timer may be
 // overdue, and what was said of the import's leads, whose events are in order, must be what a model says that knows no journals.
 //
@@ -111,6 +111,7 @@ type sim struct {
 	sent   int
 	closed bool
 	trace  func(string)
+	erng   *rand.Rand          // draws erasures, nil without
 	model  map[string][]string // what is to be said of the import's leads; nil when the rules change
 }
 
@@ -138,6 +139,9 @@ func newSim(t *testing.T, seed uint64) *sim {
 	maybe := func(n int) int { return rng.IntN(3) * (n/2 + rng.IntN(n)) } // a third of all lives is without
 	s.odds = enginetest.Odds{Abort: maybe(20), Unknown: maybe(40), Hang: maybe(80), Fail: maybe(30), Slow: maybe(60)}
 	s.log.Standbys(rand.New(rand.NewPCG(seed, 78)).IntN(3))
+	if rng := rand.New(rand.NewPCG(seed, 79)); rng.IntN(3) == 0 {
+		s.erng = rng
+	}
 	s.disks = []*vfs.MemFS{vfs.NewCrashableMem(), vfs.NewCrashableMem(), vfs.NewCrashableMem()}
 	return s
 }
@@ -411,8 +415,22 @@ func (s *sim) events(n int) {
 			at += s.rng.Int64N(8*86_400_000) - 7*86_400_000
 		}
 		s.event(topic, at)
+		if s.erng != nil && s.erng.IntN(6) == 0 {
+			s.erase()
+		}
 	}
 }
+
+// erase has somebody erased by one of their ids.
+func (s *sim) erase() {
+	id := leadName(s.erng)
+	if s.erng.IntN(3) == 0 {
+		id = deviceName(s.erng)
+	}
+	s.tell(id, rules.Command{Kind: rules.Erase, ID: fmt.Sprintf("r%d", s.sent), Suppress: s.erng.IntN(20) == 0, Salt: fmt.Appendf(nil, "%d", s.sent)})
+}
+
+func deviceName(rng *rand.Rand) string { return fmt.Sprintf("dev-%02d", rng.IntN(12)) }
 
 func (s *sim) event(topic string, at int64) {
 	s.sent++
@@ -423,6 +441,9 @@ func (s *sim) event(topic string, at int64) {
 	v := fmt.Sprintf(`{"userId":%q,"timestamp":%d,`, leadName(s.rng), at)
 	if s.rng.IntN(2) == 0 { // without one, whatever is applied twice counts twice
 		v += fmt.Sprintf(`"messageId":"m%d",`, msg)
+	}
+	if s.erng != nil && s.erng.IntN(4) == 0 {
+		v += fmt.Sprintf(`"anonymousId":%q,`, deviceName(s.erng))
 	}
 	switch s.rng.IntN(12) {
 	case 0, 1:

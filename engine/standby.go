@@ -28,9 +28,10 @@ type standby struct {
 	loaded      *atomic.Int64 // records of the state topic
 	phase       atomic.Int32
 	epoch       atomic.Uint64
-	heard       atomic.Uint64 // the owner's last epoch that the follower has told of
-	current     atomic.Int64  // our wall clock when it last was where the owner is
-	settled     int64         // our wall clock when it last wrote to the store
+	heard       atomic.Uint64  // the owner's last epoch that the follower has told of
+	current     atomic.Int64   // our wall clock when it last was where the owner is
+	settled     int64          // our wall clock when it last wrote to the store
+	unsettled   *JournalRecord // the last record done again since
 	mismatches  atomic.Int64
 	lastFailure atomic.Pointer[string]
 }
@@ -221,11 +222,14 @@ func (e *Engine) catchUp(ctx context.Context, sb *standby) error {
 	} else if last != nil {
 		sb.current.Store(wall)
 	}
-	if last != nil && wall-sb.settled >= min(settleEvery, e.cfg.CheckpointInterval).Milliseconds() {
-		sb.settled = wall
-		if err := e.settle(s, last); err != nil {
+	if last != nil {
+		sb.unsettled = last
+	}
+	if sb.unsettled != nil && wall-sb.settled >= min(settleEvery, e.cfg.CheckpointInterval).Milliseconds() {
+		if err := e.settle(s, sb.unsettled); err != nil {
 			return err
 		}
+		sb.settled, sb.unsettled = wall, nil
 	}
 	n := s.cache.shrink(e.cacheShare.Load(), func(x *entry) { s.timers.release(x, x.storedDue) })
 	e.m.evicted.Add(float64(n))

@@ -71,15 +71,18 @@ func Bar(n *lead.Lead, salt []byte) *lead.Lead {
 	return b
 }
 
-// Erase takes a lead away, and asks for all ids to be taken away that point to it. The letters that it appends carry
+// Erase takes a lead away, and asks for all ids to be taken away that point to it, those by which the command came included. The letters that it appends carry
 // the command's time, salt and request. found is false when nothing was known of the lead: it is barred all the same.
-func (e *Evaluator) Erase(n *lead.Lead, c *Command, out []lead.Output, to []Letter) (_ []lead.Output, _ []Letter, found bool) {
+func (e *Evaluator) Erase(n *lead.Lead, c *Command, way *Route, out []lead.Output, to []Letter) (_ []lead.Output, _ []Letter, found bool) {
 	found = begun(n) || len(n.IDs) > 0
 	if begun(n) {
 		subject := Subject(c.Salt, n.ID)
 		out = append(out, lead.Output{
 			Kind: lead.LeadErased, ID: lead.OutputID(subject, n.Incarnation, n.Seq), Lead: subject, At: c.Time, Event: c.ID, RuleSet: e.set.version,
 		})
+	}
+	for _, h := range way.Path {
+		noteID(n, h.ID, true)
 	}
 	m := Letter{Kind: EraseLetter, From: n.ID, Cause: ByErasure, Time: c.Time, Event: c.ID, Salt: c.Salt, Suppress: c.Suppress}
 	to = scatter(n, &m, to)
@@ -125,7 +128,7 @@ func until(at int64, suppress bool) int64 {
 }
 
 // scatter appends a copy of m for every node that knows of n: the ids that are the lead's or were to be, the
-// identifiers that it named, and the leads with whom a link was refused.
+// identifiers that it named, and those that it was not linked to or was separated from.
 func scatter(n *lead.Lead, m *Letter, to []Letter) []Letter {
 	all := make([]string, 0, len(n.IDs))
 	for i := range n.IDs {
@@ -156,6 +159,9 @@ func scatter(n *lead.Lead, m *Letter, to []Letter) []Letter {
 			say(r.With, false)
 		}
 	}
+	for _, id := range n.Apart {
+		say(id, false)
+	}
 	return to
 }
 
@@ -180,19 +186,27 @@ func (e *Evaluator) EraseNode(n *lead.Lead, m *Letter, to []Letter) (_ []Letter,
 		if erasure && !IsIdentifier(m.To) {
 			after = until(m.Time, m.Suppress)
 		}
+		to = tellOthers(n, m, to)
 		e.Bury(n, after, requests(n, request))
 		return to, true
 	}
+	n.Refused = slices.DeleteFunc(n.Refused, func(r lead.Refusal) bool { return whole(r.ID) || whole(r.With) })
+	n.IDs = slices.DeleteFunc(n.IDs, func(x lead.LinkedID) bool { return x.ID == m.From || !x.Merged && whole(x.ID) })
+	n.Apart = slices.DeleteFunc(n.Apart, whole)
 	next := *m
 	id, ok := e.Follow(n, &next.Route)
 	if ok && id != "" && !IsIdentifier(m.To) {
 		next.To, next.Known = id, false
 		return append(to, next), false
 	}
-	n.Refused = slices.DeleteFunc(n.Refused, func(r lead.Refusal) bool { return r.ID == m.From || r.With == m.From })
-	n.IDs = slices.DeleteFunc(n.IDs, func(x lead.LinkedID) bool { return !x.Merged && x.ID == m.From })
-	n.Apart = slices.DeleteFunc(n.Apart, func(id string) bool { return id == m.From })
 	return to, false
+}
+
+// tellOthers asks those whom only this node knows to forget it: ids that it was separated from, or not linked to.
+func tellOthers(n *lead.Lead, m *Letter, to []Letter) []Letter {
+	x := Letter{Kind: EraseLetter, From: n.ID, Cause: m.Cause, Time: m.Time, Salt: m.Salt, Suppress: m.Suppress}
+	others := lead.Lead{ID: n.ID, Refused: n.Refused, Node: lead.Node{Apart: n.Apart}}
+	return scatter(&others, &x, to)
 }
 
 // Turn is what an id that bars a letter answers. What a lead was that points here is taken away too, for the link

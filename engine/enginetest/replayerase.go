@@ -41,7 +41,7 @@ func (s *shardReplay) goneNode(id string) *lead.Lead {
 }
 
 // erase replays the command, which has come to its last id.
-func (s *shardReplay) erase(id string, c *rules.Command) {
+func (s *shardReplay) erase(id string, c *rules.Command, way *rules.Route) {
 	c.Salt = s.salt
 	l := s.leads[id]
 	if l == nil {
@@ -49,7 +49,7 @@ func (s *shardReplay) erase(id string, c *rules.Command) {
 	} else {
 		s.migrate(l)
 	}
-	outs, letters, found := s.ev.Erase(l, c, nil, nil)
+	outs, letters, found := s.ev.Erase(l, c, way, nil, nil)
 	nodes := len(letters)
 	s.letters(letters)
 	s.put(outs)
@@ -79,7 +79,7 @@ func (s *shardReplay) eraseLetter(m *rules.Letter) {
 			s.remove(l)
 		}
 	}
-	if erasure && sent == 0 && m.Event != "" {
+	if erasure && (removed || sent == 0) && m.Event != "" {
 		kind := "kept"
 		if removed {
 			kind = "removed"

@@ -135,7 +135,7 @@ func (s *shardReplay) command(j *engine.JournalRecord, r *engine.Record, m *engi
 		}
 		s.asked(c.Salt)
 		if l == nil {
-			s.erase(id, &c)
+			s.erase(id, &c, &m.Route)
 			return nil
 		}
 	}
@@ -162,7 +162,7 @@ func (s *shardReplay) command(j *engine.JournalRecord, r *engine.Record, m *engi
 		s.sent(to, &x)
 		return nil
 	case c.Kind == rules.Erase:
-		s.erase(id, &c)
+		s.erase(id, &c, &m.Route)
 		return nil
 	case !rules.Begun(l):
 		return refuse()
