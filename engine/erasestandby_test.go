@@ -12,8 +12,8 @@ import (
 	"leadstream/state/lead"
 )
 
-// keeps says that a process's store, or the state topic, has something of the person.
-func (r *rig) keeps(p *process) (where string) {
+// keeps says whether the state topic, and a process's store, have something of the person.
+func (r *rig) keeps(p *process) (topic, store bool) {
 	who := func(id string, value []byte) bool {
 		for _, x := range personIDs {
 			if bytes.Contains([]byte(id), []byte(x)) || bytes.Contains(value, []byte(x)) {
@@ -24,13 +24,13 @@ func (r *rig) keeps(p *process) (where string) {
 	}
 	for id, v := range r.stored() {
 		if who(id, v) {
-			where = "state topic"
+			topic = true
 		}
 	}
 	for shard := range r.shards {
 		err := p.store.Each(shard, "", func(id string, v []byte) (bool, error) {
 			if who(id, v) {
-				where += " store"
+				store = true
 			}
 			return true, nil
 		})
@@ -38,7 +38,7 @@ func (r *rig) keeps(p *process) (where string) {
 			r.t.Fatal(err)
 		}
 	}
-	return where
+	return topic, store
 }
 
 // TestStandbyForgets has a standby lay in its own store what its owner has laid.
@@ -54,11 +54,17 @@ func TestStandbyForgets(t *testing.T) {
 	r.settle(a)
 	eventually(t, "both to have stored the person", func() bool {
 		r.event(0, r.clock(), `"anonymousId":"other","type":"page"`)
-		return r.keeps(a) == "state topic store" && r.keeps(b) == "state topic store"
+		topic, ofA := r.keeps(a)
+		_, ofB := r.keeps(b)
+		return topic && ofA && ofB
 	})
 	r.tell("jane-77", rules.Command{Kind: rules.Erase, ID: "req", Salt: []byte("s"), Time: at + 1000})
 	r.awaitCleaned("req", 5)
-	eventually(t, "both to have forgotten", func() bool { return r.keeps(a) == "" && r.keeps(b) == "" })
+	eventually(t, "both to have forgotten", func() bool {
+		topic, ofA := r.keeps(a)
+		_, ofB := r.keeps(b)
+		return !topic && !ofA && !ofB
+	})
 	a.stop(t)
 	r.settle(b)
 	b.stop(t)
@@ -93,7 +99,10 @@ func TestStandbyLays(t *testing.T) {
 			}
 			r.awaitAllCleaned()
 			r.settle(b)
-			eventually(t, "the person to be forgotten", func() bool { return r.keeps(b) == "" })
+			eventually(t, "the person to be forgotten", func() bool {
+				topic, store := r.keeps(b)
+				return !topic && !store
+			})
 			b.stop(t)
 			r.check()
 		})

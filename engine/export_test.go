@@ -65,8 +65,12 @@ func Regroup(e *Engine, id int32, journal []*JournalRecord, read func(TopicParti
 	}
 	leads = map[string]*lead.Lead{}
 	err = e.cfg.Store.Each(id, "", func(id string, v []byte) (bool, error) {
-		leads[id] = new(lead.Lead)
-		return true, lead.Decode(v, leads[id])
+		l := new(lead.Lead)
+		err := lead.Decode(v, l)
+		if !l.Gone {
+			leads[id] = l
+		}
+		return true, err
 	})
 	return out, leads, epochs, err
 }
