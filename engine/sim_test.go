@@ -421,17 +421,6 @@ func (s *sim) events(n int) {
 	}
 }
 
-// erase has somebody erased by one of their ids.
-func (s *sim) erase() {
-	id := leadName(s.erng)
-	if s.erng.IntN(3) == 0 {
-		id = deviceName(s.erng)
-	}
-	s.tell(id, rules.Command{Kind: rules.Erase, ID: fmt.Sprintf("r%d", s.sent), Suppress: s.erng.IntN(20) == 0, Salt: fmt.Appendf(nil, "%d", s.sent)})
-}
-
-func deviceName(rng *rand.Rand) string { return fmt.Sprintf("dev-%02d", rng.IntN(12)) }
-
 func (s *sim) event(topic string, at int64) {
 	s.sent++
 	msg := s.sent

@@ -2,13 +2,16 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"leadstream/engine"
 	"leadstream/engine/enginetest"
+	"leadstream/rules"
 	"leadstream/state"
 	"leadstream/state/lead"
 )
@@ -161,3 +164,14 @@ func (s *sim) comparable(output string) string {
 	_, rest, _ = strings.Cut(rest, `"`)
 	return before + rest
 }
+
+// erase has somebody erased by one of their ids.
+func (s *sim) erase() {
+	id := leadName(s.erng)
+	if s.erng.IntN(3) == 0 {
+		id = deviceName(s.erng)
+	}
+	s.tell(id, rules.Command{Kind: rules.Erase, ID: fmt.Sprintf("r%d", s.sent), Suppress: s.erng.IntN(20) == 0, Salt: fmt.Appendf(nil, "%d", s.sent)})
+}
+
+func deviceName(rng *rand.Rand) string { return fmt.Sprintf("dev-%02d", rng.IntN(12)) }
