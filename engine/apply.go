@@ -336,7 +336,7 @@ func (s *shard) deadLetter(tp TopicPartition, r *Record, cause error) error {
 		size += len(x.Key) + len(x.Value) + 16
 	}
 	if size <= maxDeadHeaders {
-		h = append(h, r.Headers...)
+		h = append(h, withoutOrigin(r.Headers)...)
 	}
 	add := func(k, v string) { h = append(h, Header{Key: "__streams.errors." + k, Value: []byte(v)}) }
 	add("exception", d.Reason)

@@ -42,6 +42,9 @@ func (e *Engine) resume(ctx context.Context, a *arrival, s *shard) (err error) {
 		return err
 	}
 	last := s.journaled
+	if err := e.sameShards(s.id, last); err != nil {
+		return err
+	}
 	if err := e.sameTopics(s.id, last); err != nil {
 		return err
 	}

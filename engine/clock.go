@@ -82,6 +82,9 @@ func (s *shard) floor(p *part, wall int64, skewed bool) int64 {
 }
 
 func (s *shard) readClock(wall, limit int64, skewed bool) clockInput {
+	if s.cfg.Drain != nil {
+		return s.frozen(wall)
+	}
 	c := clockInput{wall: wall, cap: limit, base: s.base(wall, limit, skewed), floors: make([]int64, len(s.st.parts))}
 	for i := range s.st.parts {
 		c.floors[i] = s.floor(&s.st.parts[i], wall, skewed)

@@ -345,8 +345,8 @@ func (e *Engine) rollbackAll() error {
 	for _, id := range e.liveIDs() {
 		for _, p := range e.live[id].st.parts {
 			parts = append(parts, p.TopicPartition)
-			starts = append(starts, Start{p.TopicPartition, p.next})
 		}
+		starts = append(starts, e.starts(e.live[id])...)
 	}
 	e.reread(parts, starts)
 	return nil

@@ -67,6 +67,10 @@ type Config struct {
 	// Workers is how many shards are applied at the same time. Default: GOMAXPROCS.
 	Workers int
 
+	// Drain, when set, makes Run do no more than bring the application to rest: it takes all shards, applies what is in the
+	// inboxes while time stands still and sources are not read, writes every lead, and returns nil.
+	Drain *Drain
+
 	// Clock returns the wall clock in ms. Required: only the program picks a real clock.
 	Clock func() int64
 	// Logger receives what operators should know. Default: discard.

@@ -67,6 +67,16 @@ func New(cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
+	e := newEngine(cfg)
+	e.writer, e.slots = cfg.Committer.Writer()
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(&shardCollector{e})
+	}
+	return e, nil
+}
+
+// newEngine makes an Engine that knows its rules and sources.
+func newEngine(cfg Config) *Engine {
 	e := &Engine{
 		cfg: cfg, log: cfg.Logger, m: newMetrics(cfg.Registerer),
 		sources:  make(map[string]*SourceConfig, len(cfg.Sources)),
@@ -84,11 +94,7 @@ func New(cfg Config) (*Engine, error) {
 	for i := range cfg.Sources {
 		e.sources[cfg.Sources[i].Topic] = &cfg.Sources[i]
 	}
-	e.writer, e.slots = cfg.Committer.Writer()
-	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(&shardCollector{e})
-	}
-	return e, nil
+	return e
 }
 
 // Run works until ctx ends, then decides what is open, checkpoints everything, leaves the group and

@@ -53,6 +53,7 @@ func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rule
 		ep.slice.redo = s.redoPoint(ep.parts[i].number, len(ep.parts[i].touched) > 0)
 	}
 	for i := range ep.shards {
+		stamp(ep.parts[i].records, ep.shards[i].id, ep.parts[i].number)
 		ep.tx.Records = append(ep.tx.Records, ep.parts[i].records...)
 		ep.tx.Records = append(ep.tx.Records, publish(ep.ends[i].rules)...)
 		for _, p := range ep.ends[i].parts {
@@ -63,7 +64,9 @@ func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rule
 	}
 	if ep.slice != nil {
 		i := slices.Index(ep.shards, ep.slice.shard)
-		ep.tx.Records = append(ep.tx.Records, ep.slice.cleaned(ep.ends[i].salt)...)
+		cleaned := ep.slice.cleaned(ep.ends[i].salt)
+		stamp(cleaned, ep.slice.shard.id, ep.slice.epoch)
+		ep.tx.Records = append(ep.tx.Records, cleaned...)
 		ep.tx.Records = append(ep.tx.Records, ep.slice.records()...)
 	}
 	ep.journalAt = len(ep.tx.Records)
@@ -144,7 +147,7 @@ func (s *shard) journal(ep *shardEpoch, end *shardState) *JournalRecord {
 		Ranges: ep.ranges, Closed: end.closed, Rules: uint64(end.rules.ID()),
 		Base: end.base, Watermark: end.sourceTime(), CaughtUp: s.atEnd(), Read: end.read, Sent: end.sent, Got: end.got,
 		Redo: s.redoPoint(ep.number, len(ep.touched) > 0),
-		Salt: end.salt, ErasedStart: ep.start.erased, ErasedEnd: end.erased,
+		Salt: end.salt, ErasedStart: ep.start.erased, ErasedEnd: end.erased, Shards: s.cfg.Shards, Moved: s.moved,
 	}
 	if from := &ep.start; from.oldRules != nil {
 		j.OldRules, j.SwitchTick = uint64(from.oldRules.ID()), from.switchTick

@@ -8,7 +8,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// journalVersion is the format of journal records: 2 has digests, 3 the salt of erasures, 4 what is not laid. Older ones are read, a newer one is refused.
+// journalVersion is the format of journal records: 2 has digests, 3 the salt of erasures, 4 what is not laid and the number of
+// shards. Older ones are read, a newer one is refused.
 const journalVersion = 4
 
 // noTime is a watermark, floor or tick that is not there yet: earlier than every time.
@@ -68,6 +69,10 @@ type JournalRecord struct {
 	ErasedStart, ErasedEnd uint32
 	// Unlaid is the first epoch in which a node went that the state topic still has after this one, 0 if it has none.
 	Unlaid uint64
+	// Shards is how many shards the application has, 0 in older records. Moved is the application that has taken its place,
+	// "" for one that goes on.
+	Shards int32
+	Moved  string
 }
 
 // DecodeMsgpack implements msgpack.CustomDecoder. Fields that an older record does not have stay zero.
@@ -75,7 +80,7 @@ func (j *JournalRecord) DecodeMsgpack(d *msgpack.Decoder) error {
 	return decodeFields(d, &j.Version, &j.Epoch, &j.Writer, &j.Slots, &j.Logic, &j.Wall, &j.Cap, &j.TickStart, &j.TickEnd,
 		&j.CutOn, &j.CutDue, &j.CutLead, &j.Parts, &j.Ranges, &j.Closed, &j.Rules, &j.OldRules, &j.SwitchTick, &j.SweptFrom, &j.SweptTo,
 		&j.SweepDone, &j.Base, &j.Watermark, &j.CaughtUp, &j.Read, &j.Sent, &j.Got, &j.Redo, &j.Digested, &j.Digest,
-		&j.Salt, &j.ErasedStart, &j.ErasedEnd, &j.Unlaid)
+		&j.Salt, &j.ErasedStart, &j.ErasedEnd, &j.Unlaid, &j.Shards, &j.Moved)
 }
 
 // decodeFields decodes an array into as many fields as it has, and skips what is behind the last that we know.

@@ -98,9 +98,16 @@ func (e *Engine) runLoop(ctx, work context.Context) error {
 		if err == nil {
 			err = e.work()
 		}
+		rest := false
+		if err == nil && e.cfg.Drain != nil {
+			rest, err = e.atRest(work)
+		}
 		if err != nil {
 			e.abandon()
 			return err
+		}
+		if rest {
+			return e.retire()
 		}
 	}
 }
@@ -243,14 +250,10 @@ func (e *Engine) install(r restoration) error {
 	if r.err != nil {
 		return fmt.Errorf("restoring shard %d: %w", r.id, r.err)
 	}
-	starts := make([]Start, 0, len(r.s.st.parts))
-	for _, p := range r.s.st.parts {
-		starts = append(starts, Start{p.TopicPartition, p.next})
-	}
 	e.mu.Lock()
 	e.live[r.id] = r.s
 	e.mu.Unlock()
-	e.reread(nil, starts)
+	e.reread(nil, e.starts(r.s))
 	r.laps.lap("install_ms")
 	dur := r.laps.last.Sub(r.laps.began)
 	e.m.restoreSeconds.Observe(dur.Seconds())

@@ -56,7 +56,10 @@ func (e *Engine) restore(ctx context.Context, a *arrival) (_ *shard, err error) 
 	a.laps.lap("journal_ms")
 	defer func() { err = e.unlessMovedOn(ctx, jtp, jr.last, err) }()
 	if jr.last == nil {
-		return s, e.startEmpty(s, offsets)
+		return s, e.startEmpty(ctx, s, offsets)
+	}
+	if err := e.sameShards(id, jr.last); err != nil {
+		return nil, err
 	}
 	if err := e.sameTopics(id, jr.last); err != nil {
 		return nil, err
@@ -110,9 +113,12 @@ func (e *Engine) unlessMovedOn(ctx context.Context, jtp TopicPartition, last *Jo
 	return fmt.Errorf("another process commits on shard %d while it is restored here: %s", jtp.Partition, err.Error())
 }
 
-func (e *Engine) startEmpty(s *shard, offsets map[TopicPartition]int64) error {
+func (e *Engine) startEmpty(ctx context.Context, s *shard, offsets map[TopicPartition]int64) error {
 	for tp, at := range offsets {
-		return fmt.Errorf("the group has committed offset %d of %s/%d, but shard %d has no journal: the journal topic was deleted, or another program uses this group: %w", at, tp.Topic, tp.Partition, s.id, ErrDisagree)
+		return fmt.Errorf("the group has committed offset %d of %s/%d, but shard %d has no journal: the journal topic was deleted, a restore did not come to its end, or another program uses this group: %w", at, tp.Topic, tp.Partition, s.id, ErrDisagree)
+	}
+	if err := e.noState(ctx, s.id); err != nil {
+		return err
 	}
 	if err := e.cfg.Store.Drop(s.id); err != nil {
 		return fmt.Errorf("clearing shard %d: %w", s.id, err)

@@ -66,6 +66,7 @@ type shard struct {
 	storedTo uint64
 	// cleanAt is the last epoch after which nothing was left to write.
 	cleanAt uint64
+	moved   string // the application that takes this one's place, once it is to
 }
 
 // shardState is the part of a shard's state that is not leads. It is small and copied whole, so that an

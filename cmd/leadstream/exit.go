@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"leadstream/connectors/backup"
 	"leadstream/connectors/kafka"
 	"leadstream/engine"
 	"leadstream/state"
@@ -33,7 +34,8 @@ const exitHelp = `Exit codes:
   4  Kafka can't be reached, refuses the credentials, or its topics are not as they must be
   5  the data directory is in use, belongs to another application or cluster, was written by a newer
      version, is damaged, or its disk is full
-  6  data disagrees: records that are needed are gone, or journal, group and topics contradict each other
+  6  data disagrees: records that are needed are gone, journal, group and topics contradict each other, or a backup is
+     damaged
   7  the HTTP address can't be listened on, or the API that was asked does not answer
   8  status: the process is there but not ready
   9  import: lines were left out, a file could not be read to its end, or it was interrupted
@@ -70,9 +72,9 @@ func exitCode(err error) int {
 		{exitNotReady, []error{errNotReady}},
 		{exitIncomplete, []error{errIncomplete}},
 		{exitTests, []error{errTests}},
-		{exitData, []error{engine.ErrGap, engine.ErrDisagree}},
+		{exitData, []error{engine.ErrGap, engine.ErrDisagree, backup.ErrDamaged, backup.ErrNewer, backup.ErrIncomplete}},
 		{exitDataDir, []error{state.ErrLocked, state.ErrOtherOwner, state.ErrNewerFormat, state.ErrCorrupt, state.ErrNoSpace, state.ErrFailed}},
-		{exitCluster, []error{kafka.ErrDenied, kafka.ErrUnsupported, kafka.ErrTopic}},
+		{exitCluster, []error{kafka.ErrDenied, kafka.ErrUnsupported, kafka.ErrTopic, kafka.ErrNotVacant}},
 	} {
 		for _, e := range c.errs {
 			if errors.Is(err, e) {

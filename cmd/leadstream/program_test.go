@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,6 +47,8 @@ type testProgramConfig struct {
 	// partitions of the source topic; with the broker inside as many as shards.
 	partitions, shards int32
 	history            bool
+	// idle is idle_after, "" one second.
+	idle string
 }
 
 // startProgram starts a process and returns when it answers.
@@ -65,7 +68,7 @@ func startProgram(t *testing.T, c testProgramConfig) *testProgram {
 		where = fmt.Sprintf("embedded: {enabled: true, data_dir: broker, port: %s}", port)
 	}
 	text := fmt.Sprintf("app: %s\ninstance: one\n%s\nshards: %d\nsources: [{name: past, topic: %s, history: %t}]\nrules: [%q]\ndata_dir: data\n"+
-		"memory: 256MiB\nidle_after: 1s\nwatermark_wait: 5s\nhttp: {listen: \"127.0.0.1:0\"}\n", p.app, where, c.shards, p.topic, c.history, rulesFile)
+		"memory: 256MiB\nidle_after: %s\nwatermark_wait: 5s\nhttp: {listen: \"127.0.0.1:0\"}\n", p.app, where, c.shards, p.topic, c.history, rulesFile, cmp.Or(c.idle, "1s"))
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
