@@ -235,10 +235,13 @@ func (n *nemesis) tamper(d *deed, change func([]byte) []byte) {
 	n.kill(s)
 	var files []string
 	err := filepath.WalkDir(n.store(s), func(path string, e fs.DirEntry, err error) error {
-		if info, ierr := e.Info(); err == nil && ierr == nil && e.Type().IsRegular() && info.Size() > 0 {
+		if err != nil {
+			return err
+		}
+		if info, err := e.Info(); err == nil && e.Type().IsRegular() && info.Size() > 0 {
 			files = append(files, path)
 		}
-		return err
+		return nil
 	})
 	if err != nil || len(files) == 0 {
 		n.start(s) // it had not come as far as to have one
