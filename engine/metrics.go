@@ -108,7 +108,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		linked:          counter("links_total", "Ids that were linked to another."),
 		claimed:         counter("claims_total", "Identifiers (e-mail addresses, phone numbers) that leads named first."),
 		linksRefused:    vec("links_refused_total", "Links that were refused, by reason.", "reason"),
-		refused:         counter("rules_refused_total", "Applied rule sets that this version can't read: the one before stays in force."),
+		refused:         counter("rules_refused_total", "Rule sets that this version can't read: one that is applied is not put in force, one that is in force stops the process."),
 		barred:          counter("events_barred_total", "Events and messages between ids dropped because their id was erased after they happened, or is suppressed."),
 		removed:         counter("nodes_removed_total", "Ids that were erased or removed."),
 		diverged:        counter("digest_mismatches_total", "Epochs that, done again, gave other leads than their writer had. It must stay 0."),

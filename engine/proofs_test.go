@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"leadstream/engine"
@@ -107,4 +108,35 @@ func TestFencedOnce(t *testing.T) {
 			t.Errorf("%d fail: %d calls, %d failed; want %d and %d", tt.fail, calls, failed, tt.calls, tt.failed)
 		}
 	}
+}
+
+// TestRulesOfANewerProgram: the leads were brought under a rule set that this version can't read. Guessing what it meant would give
+// wrong scores.
+func TestRulesOfANewerProgram(t *testing.T) {
+	r, _ := filled(t)
+	version := r.set.Version()
+	tp := engine.TopicPartition{Topic: engine.TopicName("app", engine.TopicRules)}
+	recs := r.log.Records(tp)
+	r.log.Truncate(tp, 0)
+	for _, x := range recs {
+		if string(x.Key) == version {
+			x.Value = []byte("a language of later")
+		}
+		r.log.Append(tp.Topic, 0, x.Key, x.Value, base)
+	}
+	r.set = mustRules(t, strings.Replace(testRules, "< 20'", "< 25'", 1))
+	logs, reg := r.watch()
+	says(t, r.ends(t.TempDir()), engine.ErrDisagree, version, "newer")
+	if n := value(t, reg, "leadstream_engine_rules_refused_total"); n == 0 {
+		t.Error("it was not counted")
+	}
+	if logs.count("can't be read by this version") == 0 {
+		t.Errorf("it was not logged")
+	}
+}
+
+// TestJournalOfANewerProgram: what a newer program has journaled is not guessed at.
+func TestJournalOfANewerProgram(t *testing.T) {
+	_, err := engine.DecodeJournal(engine.EncodeJournal1(t, &engine.JournalRecord{Version: 99, Epoch: 4}))
+	says(t, err, engine.ErrDisagree, "99", "use the newer program")
 }

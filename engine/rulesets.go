@@ -149,8 +149,10 @@ func (e *Engine) ruleSet(id lead.RuleSetID) (*rules.Set, error) {
 		return set, nil
 	}
 	tp := TopicPartition{e.cfg.topic(TopicRules), 0}
+	version, there := fmt.Sprintf("%016x", uint64(id)), false
 	err := e.cfg.History.Read(context.Background(), tp, StartOfPartition, CommittedEnd, func(r *Record) error {
 		if r.Value != nil && string(r.Key) != activeKey {
+			there = there || string(r.Key) == version
 			e.takeRules(r)
 		}
 		return nil
@@ -160,6 +162,10 @@ func (e *Engine) ruleSet(id lead.RuleSetID) (*rules.Set, error) {
 	}
 	if set := e.knownRules(id); set != nil {
 		return set, nil
+	}
+	if there {
+		e.m.refused.Inc()
+		return nil, fmt.Errorf("rule set %s is in force here, and this version of the program can't read it: run the version that wrote it, or a newer one: %w", version, ErrDisagree)
 	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()

@@ -99,10 +99,7 @@ func (s *service) close() error {
 func (s *service) connect(ctx context.Context, registry *prometheus.Registry) (map[string]int32, error) {
 	c := s.cfg
 	k := c.kafka()
-	var sources []string
-	for _, source := range c.Sources {
-		sources = append(sources, source.Topic)
-	}
+	sources := s.sourceTopics()
 	if c.Embedded.Enabled {
 		topics := map[string]int32{}
 		for _, topic := range sources {
@@ -124,6 +121,14 @@ func (s *service) connect(ctx context.Context, registry *prometheus.Registry) (m
 	}
 	s.onClose(func() error { s.cluster.Close(); return nil })
 	return s.cluster.EnsureTopics(ctx, sources)
+}
+
+func (s *service) sourceTopics() []string {
+	var topics []string
+	for _, source := range s.cfg.Sources {
+		topics = append(topics, source.Topic)
+	}
+	return topics
 }
 
 // openEngine opens the store and what the engine needs of Kafka. The group is joined last, because from
@@ -256,7 +261,7 @@ func (s *service) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var running sync.WaitGroup
-	var engineErr, apiErr, storeErr error
+	var engineErr, apiErr, storeErr, topicErr error
 	running.Go(func() {
 		engineErr = s.engine.Run(ctx)
 		cancel(engineErr)
@@ -265,13 +270,18 @@ func (s *service) run(ctx context.Context) error {
 		apiErr = s.api.Run(ctx)
 		cancel(apiErr)
 	})
+	running.Go(func() {
+		if topicErr = s.cluster.Watch(ctx, s.sourceTopics()); topicErr != nil {
+			cancel(topicErr)
+		}
+	})
 	select {
 	case storeErr = <-s.storeFailed:
 		cancel(storeErr)
 	case <-ctx.Done():
 	}
 	running.Wait()
-	err := errors.Join(storeErr, engineErr, apiErr, s.close())
+	err := errors.Join(storeErr, topicErr, engineErr, apiErr, s.close())
 	if err == nil {
 		s.log.Info("leadstream stopped")
 	}

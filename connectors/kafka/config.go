@@ -72,6 +72,8 @@ type Config struct {
 	// and 64 KiB more. Default 1 MiB.
 	MaxSourceRecord int32
 
+	// WatchInterval is how often Watch looks at the topics. Default 10 s.
+	WatchInterval time.Duration
 	// ConnectTimeout bounds Open. Default 10 s.
 	ConnectTimeout time.Duration
 	// Dial replaces the network, for tests. Default nil: TCP, with TLS if configured.
@@ -112,6 +114,7 @@ func (c Config) withDefaults() Config {
 	def(&c.FetchMaxWait, 500*time.Millisecond)
 	def(&c.MaxSourceRecord, 1<<20)
 	def(&c.ConnectTimeout, 10*time.Second)
+	def(&c.WatchInterval, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -157,7 +160,7 @@ func (c Config) Validate() error {
 	}{
 		{"transaction timeout", c.TransactionTimeout}, {"session timeout", c.SessionTimeout},
 		{"heartbeat interval", c.HeartbeatInterval}, {"rebalance timeout", c.RebalanceTimeout},
-		{"fetch max wait", c.FetchMaxWait}, {"connect timeout", c.ConnectTimeout},
+		{"fetch max wait", c.FetchMaxWait}, {"connect timeout", c.ConnectTimeout}, {"watch interval", c.WatchInterval},
 	} {
 		if d.v < time.Millisecond || d.v > time.Hour {
 			bad("%s: %v is outside 1ms to 1h", d.name, d.v)

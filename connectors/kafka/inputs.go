@@ -257,6 +257,9 @@ func (in *Inputs) fault(tp engine.TopicPartition, fp *kgo.FetchPartition) {
 	case kerr.IsRetriable(err) && !errors.Is(err, kerr.UnknownTopicID):
 		in.c.log.Debug("fetch will be tried again", "topic", tp.Topic, "partition", tp.Partition, "error", err)
 		return
+	case errors.Is(err, kerr.UnknownTopicID):
+		err = deleted(tp.Topic)
+		in.c.metrics.topicsChanged.Inc()
 	default:
 		err = fmt.Errorf("reading %s[%d]: %w", tp.Topic, tp.Partition, err)
 	}

@@ -24,6 +24,8 @@ type metrics struct {
 	changes    *prometheus.CounterVec
 	generation prometheus.Gauge
 	rebalance  prometheus.Histogram
+	// Watch.
+	topicsChanged prometheus.Counter
 }
 
 // The phases of a commit and the reasons of an abort, as metric labels.
@@ -45,12 +47,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.00025, 2, 16)}, []string{"phase"}),
 		aborts: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub,
 			Name: "aborts_total", Help: "Transactions that were not committed, or not known to be, by what failed."}, []string{"reason"}),
-		outBytes:   counter("out_bytes_total", "Bytes of keys and values committed."),
-		outRecords: counter("out_records_total", "Records committed."),
-		fetches:    counter("fetches_total", "Fetches of single partitions handed to the engine."),
-		inBytes:    counter("in_bytes_total", "Bytes of keys and values read by the engine."),
-		inRecords:  counter("in_records_total", "Records read by the engine."),
-		hung:       counter("hung_transactions_total", "Times that a read waited for an open transaction for longer than any may last."),
+		outBytes:      counter("out_bytes_total", "Bytes of keys and values committed."),
+		outRecords:    counter("out_records_total", "Records committed."),
+		fetches:       counter("fetches_total", "Fetches of single partitions handed to the engine."),
+		inBytes:       counter("in_bytes_total", "Bytes of keys and values read by the engine."),
+		inRecords:     counter("in_records_total", "Records read by the engine."),
+		hung:          counter("hung_transactions_total", "Times that a read waited for an open transaction for longer than any may last."),
+		topicsChanged: counter("topics_changed_total", "Topics that were deleted, made anew or given other partitions while in use: the process stops."),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub,
 			Name: "ownership_changes_total", Help: "Changes of shard ownership, by what they did."}, []string{"kind"}),
 		generation: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub,
@@ -74,7 +77,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.commitSeconds, m.aborts, m.outBytes, m.outRecords,
-		m.fetches, m.inBytes, m.inRecords, m.hung, m.changes, m.generation, m.rebalance} {
+		m.fetches, m.inBytes, m.inRecords, m.hung, m.changes, m.generation, m.rebalance, m.topicsChanged} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
