@@ -25,10 +25,10 @@ MINUTES ?= 120
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint vet fmt fuzz mutants campaign bench bench-quick bench-micro golden generate tree-clean ci clean
+.PHONY: help build demo test race lint vet fmt fuzz mutants campaign bench bench-quick bench-takeover bench-micro golden generate tree-clean ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/leadstream
 	go build -o bin/leadstream ./cmd/leadstream
@@ -77,6 +77,9 @@ bench: broker-tools ## measure end to end against a real broker, beside Kafka St
 bench-quick: broker-tools ## the same in a minute or two, printed only
 	go run ./bench/e2e -form quick $(BENCHFLAGS)
 	go test ./bench/micro -run '^$$' -bench '^BenchmarkLines$$' -benchmem -benchtime $(BENCHTIME)
+
+bench-takeover: broker-tools ## how long shards stand still when an instance dies or stops; restores; writes bench/results
+	go run ./bench/takeover -form full $(BENCHFLAGS)
 
 bench-micro: ## time and allocations of single steps: decode, apply, encode, a whole shard
 	go test -run '^$$' -bench '$(RUN)' -benchmem -benchtime $(BENCHTIME) -timeout 60m $(PKG)
