@@ -93,7 +93,7 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 	l.Clock = max(l.Clock, t)
 	e.remember(l, hash)
 	e.enter(l, l.Clock, nil)
-	e.trigger, e.own = c.ID, 0
+	e.trigger, e.eventID, e.own = c.ID, nil, 0
 	e.skipped = false
 	e.touchEverything()
 	if begins {
@@ -157,7 +157,7 @@ func (e *Evaluator) adjust(score int, w float64, s int64, message uint64) {
 
 // moveTo puts the lead into a stage.
 func (e *Evaluator) moveTo(stage int, reason string) {
-	e.changeStage(&transition{to: stage, reason: reason}, e.trigger)
+	e.changeStage(&transition{to: stage, reason: reason}, e.cause())
 }
 
 // retract takes back what a message contributed: the points that are left, the entries in windows and the

@@ -30,7 +30,8 @@ type Evaluator struct {
 	knowsBefore bool
 	// Until when the conditions that were looked at hold, those that read the event left out.
 	transitionsHold, handoffsHold int64
-	trigger                       string     // what an output names as its cause
+	trigger                       string     // what an output names as its cause; "" is the event that eventID names
+	eventID                       []byte     // messageId of the event, copied only when there is something to say of it
 	own                           uint64     // Own of the contributions of the present message
 	old                           *Evaluator // of the rule set before a switch
 	out                           []lead.Output
@@ -85,7 +86,7 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	if !e.signalsOn {
 		e.counts.TooLate++
 	}
-	e.trigger, e.own = string(ev.MessageID), 0
+	e.trigger, e.eventID, e.own = "", ev.MessageID, 0
 	if len(ev.RoutingID) > 0 && string(ev.RoutingID) != l.ID {
 		e.own = lead.HashID(ev.RoutingID) // it came for an id that was merged into this lead
 	}
@@ -131,10 +132,21 @@ func (e *Evaluator) begin(l *lead.Lead, out []lead.Output) {
 	e.l = l
 }
 
+// cause is what an output names as its cause.
+func (e *Evaluator) cause() string {
+	if e.trigger == "" && len(e.eventID) > 0 {
+		e.trigger = string(e.eventID)
+	}
+	return e.trigger
+}
+
 // seen updates what a lead knows of any event.
 func (e *Evaluator) seen(l *lead.Lead, ev *lead.Event, t int64) {
 	if len(ev.UserID) > 0 && (l.UserID == "" || t >= l.LastSeen) && l.UserID != string(ev.UserID) {
-		l.UserID = string(ev.UserID)
+		l.UserID = l.ID // one text for both where they are the same
+		if string(ev.UserID) != l.ID {
+			l.UserID = string(ev.UserID)
+		}
 	}
 	if len(ev.UserID) > 0 {
 		l.Known = true

@@ -67,7 +67,7 @@ func (e *Evaluator) wasTrue(i int) bool {
 
 // move makes a transition.
 func (e *Evaluator) move(tr *transition, m mode) {
-	cause := e.trigger
+	cause := e.cause()
 	if m == byTimer && tr.minStay > 0 && tr.ripe(e.l) == e.at && cause == timerCrossing {
 		cause = timerMinStay
 	}
@@ -116,7 +116,7 @@ func (e *Evaluator) output(k lead.Kind) lead.Output {
 	l := e.l
 	o := lead.Output{
 		Kind: k, ID: lead.OutputID(l.ID, l.Incarnation, l.Seq), Lead: l.ID, UserID: l.UserID, At: e.at,
-		Event: e.trigger, RuleSet: e.set.version, Scores: e.namedScores(), Matrices: e.namedCells(),
+		Event: e.cause(), RuleSet: e.set.version, Scores: e.namedScores(), Matrices: e.namedCells(),
 	}
 	l.Seq++
 	return o
