@@ -282,13 +282,6 @@ func BenchmarkCodec(b *testing.B) {
 			}
 		}
 	})
-	b.Run("op=cloneinto", func(b *testing.B) {
-		b.ReportAllocs()
-		dst := new(Lead)
-		for b.Loop() {
-			l.CloneInto(dst)
-		}
-	})
 	b.Run("op=clone", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -353,3 +353,15 @@ func alloc[T any](s []T, n int) []T {
 	}
 	return s[:n]
 }
+
+// resize returns s with length n. Elements past the old length are zero: whoever removed elements by
+// shifting left copies of them there, and their inner slices belong to elements that are still in use.
+func resize[T any](s []T, n int) []T {
+	if n > cap(s) {
+		grown := make([]T, n) // Not append or slices.Grow: those copy what is past the length, too.
+		copy(grown, s)
+		return grown
+	}
+	clear(s[min(len(s), n):cap(s)])
+	return s[:n]
+}
