@@ -62,7 +62,10 @@ type sliced struct {
 // take removes up to n of the oldest entries, as long as they became dirty at or before the epoch
 // `upTo`, and bounded by bytes of heap.
 func (s *shard) take(n, bytes int, upTo uint64) []sliced {
-	var out []sliced
+	if s.dirty.len() == 0 || s.dirty.oldest() > upTo {
+		return nil
+	}
+	out := make([]sliced, 0, min(n, s.dirty.len()))
 	for s.dirty.len() > 0 && len(out) < n && bytes > 0 && s.dirty.oldest() <= upTo {
 		e := s.dirty.pop()
 		v := e.committed.Load()

@@ -87,9 +87,15 @@ func (s *slot) write(ctx context.Context, recs []engine.OutRecord) error {
 	}
 	s.records = s.records[:len(recs)]
 	var first firstError
+	promise, names := first.promise, map[engine.Topic]string{}
 	for i := range recs {
 		r := &recs[i]
-		s.records[i] = kgo.Record{Topic: s.c.TopicName(r.Topic), Partition: r.Partition, Key: r.Key, Value: r.Value}
+		name := names[r.Topic]
+		if name == "" {
+			name = s.c.TopicName(r.Topic)
+			names[r.Topic] = name
+		}
+		s.records[i] = kgo.Record{Topic: name, Partition: r.Partition, Key: r.Key, Value: r.Value}
 		if len(r.Headers) > 0 {
 			hs := make([]kgo.RecordHeader, len(r.Headers))
 			for j, h := range r.Headers {
@@ -97,7 +103,7 @@ func (s *slot) write(ctx context.Context, recs []engine.OutRecord) error {
 			}
 			s.records[i].Headers = hs
 		}
-		s.cl.Produce(ctx, &s.records[i], first.promise)
+		s.cl.Produce(ctx, &s.records[i], promise)
 	}
 	if err := s.cl.Flush(ctx); err != nil {
 		return fmt.Errorf("flushing: %w", errors.Join(err, first.get()))
