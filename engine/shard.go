@@ -255,6 +255,9 @@ func (s *shard) run() error {
 		if err != nil || !more {
 			return err
 		}
+		if f.Free != nil {
+			f.Free(f.Records)
+		}
 		s.queue[0] = Fetch{} // let go of the batch
 		s.queue, s.at = s.queue[1:], 0
 	}

@@ -49,6 +49,8 @@ type Fetch struct {
 	// LeaderEpoch is that of the last record, -1 when unknown.
 	LeaderEpoch int32
 	Records     []Record
+	// Free, if there is one, takes Records back once all were applied. What they refer to stays as it is.
+	Free func([]Record)
 }
 
 // Inputs reads the partitions that this process's shards own, committed records only.
@@ -63,7 +65,7 @@ type Inputs interface {
 	Remove(parts []TopicPartition)
 	// Poll returns what is there, at most maxRecords, waiting until ctx ends if there is nothing;
 	// an ended ctx is no error: it returns nil, nil. Memory it returned stays valid until released by
-	// the garbage collector.
+	// the garbage collector, but for records that were freed.
 	Poll(ctx context.Context, maxRecords int) ([]Fetch, error)
 	// Close releases everything. Poll must not be running.
 	Close()

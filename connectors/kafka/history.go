@@ -193,7 +193,7 @@ func (h *History) read(ctx context.Context, tp engine.TopicPartition, from, to i
 
 // each calls fn with the data records below to.
 func each(recs []*kgo.Record, to int64, fn func(*engine.Record) error) error {
-	out := convert(recs)
+	out := convert(recs, make([]engine.Record, 0, len(recs)))
 	for i := range out {
 		if out[i].Offset >= to {
 			return nil

@@ -20,9 +20,10 @@ import (
 // kept by the client and dropped here: they move the position, and only so can a partition that ends
 // in a transaction's marker be seen to be read to its end.
 type Inputs struct {
-	c   *Cluster
-	cl  *kgo.Client
-	pos map[engine.TopicPartition]*position
+	c    *Cluster
+	cl   *kgo.Client
+	pool *pool
+	pos  map[engine.TopicPartition]*position
 	// added are the partitions the next Poll reports in any case.
 	added []engine.TopicPartition
 	// failed is reported by the next Poll, after what came with it.
@@ -34,7 +35,8 @@ type position struct{ next, end int64 }
 
 // Inputs returns a reader without partitions.
 func (c *Cluster) Inputs() (*Inputs, error) {
-	cl, err := kgo.NewClient(c.options(roleInputs,
+	p := new(pool)
+	cl, err := kgo.NewClient(c.options(roleInputs, kgo.WithPools(p),
 		// Adding partitions waits for it.
 		kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
@@ -47,7 +49,7 @@ func (c *Cluster) Inputs() (*Inputs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening inputs: %w", err)
 	}
-	return &Inputs{c: c, cl: cl, pos: map[engine.TopicPartition]*position{}}, nil
+	return &Inputs{c: c, cl: cl, pool: p, pos: map[engine.TopicPartition]*position{}}, nil
 }
 
 // maxDecompressed bounds what one compressed batch may become in memory.
@@ -192,7 +194,7 @@ func (in *Inputs) fetch(tp engine.TopicPartition, fp *kgo.FetchPartition) (engin
 		}
 		last := fp.Records[len(fp.Records)-1]
 		f.Next, f.LeaderEpoch = last.Offset+1, last.LeaderEpoch
-		f.Records = convert(fp.Records)
+		f.Records, f.Free = convert(fp.Records, in.pool.records(len(fp.Records))), in.pool.free
 		in.count(f.Records)
 	}
 	f.End = max(fp.LastStableOffset, f.Next)
@@ -214,15 +216,15 @@ func (in *Inputs) count(recs []engine.Record) {
 	in.c.metrics.inRecords.Add(float64(len(recs)))
 }
 
-// convert leaves control records out. Keys, values and headers are shared with the fetched batch.
-func convert(recs []*kgo.Record) []engine.Record {
-	out := make([]engine.Record, 0, len(recs))
+// convert appends the records to out, but for control records, and gives those of the client back. Keys, values
+// and headers are shared with the fetched batch.
+func convert(recs []*kgo.Record, out []engine.Record) []engine.Record {
 	for _, r := range recs {
-		if r.Attrs.IsControl() {
-			continue
+		if !r.Attrs.IsControl() {
+			out = append(out, engine.Record{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(),
+				Key: r.Key, Value: r.Value, Headers: headers(r.Headers)})
 		}
-		out = append(out, engine.Record{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(),
-			Key: r.Key, Value: r.Value, Headers: headers(r.Headers)})
+		r.Recycle()
 	}
 	return out
 }
