@@ -97,7 +97,7 @@ func (s *Store) pebbleOptions(o Options) *pebble.Options {
 		// Reads are rare and writes come in slices, so compactions may lag: one at a time, two under pressure,
 		// and writes are held back late.
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
-		L0CompactionThreshold:      2,
+		L0CompactionThreshold:      4,
 		L0CompactionFileThreshold:  500,
 		L0StopWritesThreshold:      20,
 		LBaseMaxBytes:              64 << 20,
