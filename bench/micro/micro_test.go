@@ -22,7 +22,7 @@ import (
 // start is the time of the first event. The last one is before now, as wall clocks see it.
 const start = int64(1_780_000_000_000)
 
-func ruleSet(b *testing.B) *rules.Set {
+func ruleSet(b testing.TB) *rules.Set {
 	b.Helper()
 	text, err := os.ReadFile("../e2e/rules.yaml")
 	if err != nil {
@@ -36,7 +36,7 @@ func ruleSet(b *testing.B) *rules.Set {
 }
 
 // records makes a load, by partition.
-func records(b *testing.B, events, leads int) (parts [shards][]engine.Record) {
+func records(b testing.TB, events, leads int) (parts [shards][]engine.Record) {
 	b.Helper()
 	load, err := workload.NewLoad(workload.LoadConfig{Seed: 1, Events: events, Leads: leads, Start: start})
 	if err != nil {
@@ -57,7 +57,7 @@ func records(b *testing.B, events, leads int) (parts [shards][]engine.Record) {
 	}
 }
 
-func decoder(b *testing.B) func() engine.Decoder {
+func decoder(b testing.TB) func() engine.Decoder {
 	b.Helper()
 	newDecoder, err := formats.New(formats.Config{})
 	if err != nil {
@@ -234,7 +234,7 @@ func reportCPU(b *testing.B) func() {
 	return func() { b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op") }
 }
 
-func runEngine(b *testing.B, t *tape, set *rules.Set, newDecoder func() engine.Decoder, dir string) {
+func runEngine(b testing.TB, t *tape, set *rules.Set, newDecoder func() engine.Decoder, dir string) {
 	b.Helper()
 	store, err := state.Open(state.Options{Dir: dir, App: app})
 	if err != nil {
@@ -243,7 +243,7 @@ func runEngine(b *testing.B, t *tape, set *rules.Set, newDecoder func() engine.D
 	e, err := engine.New(engine.Config{
 		App: app, Shards: shards, Sources: []engine.SourceConfig{{Name: sourceName, Topic: sourceName, NewDecoder: newDecoder}},
 		SourcePartitions: map[string]int32{sourceName: shards}, Rules: set, Logic: "micro", CheckpointInterval: time.Second,
-		Clock: func() int64 { return time.Now().UnixMilli() }, Registerer: prometheus.NewRegistry(),
+		Clock: t.now, Registerer: prometheus.NewRegistry(),
 		Inputs: t, Group: t, Committer: t, History: t, Store: store,
 	})
 	if err != nil {

@@ -12,6 +12,8 @@ const (
 	app        = "micro"
 	sourceName = "events"
 	shards     = 8
+	// commitMs is how far a commit moves the clock of a run in steps.
+	commitMs = 50
 )
 
 // tape is all that an engine needs of Kafka: it plays recorded partitions as fast as they are asked for,
@@ -27,12 +29,19 @@ type tape struct {
 	done   chan struct{} // closed when every record's offset has been committed
 	given  chan engine.Change
 	placed map[engine.TopicPartition]int64
+	// step gives nothing more before all that was given is committed, and clock moves with every commit: so that a
+	// run is the same every time.
+	step  bool
+	clock atomic.Int64
+	sent  int64
+	sum   atomic.Int64  // of the committed offsets
+	news  chan struct{} // sum has changed
 	// What was committed.
 	commits, records, bytes, states atomic.Int64
 }
 
 func newTape(parts [shards][]engine.Record, takes time.Duration) *tape {
-	t := &tape{parts: parts, takes: takes, done: make(chan struct{}), given: make(chan engine.Change, 1), placed: map[engine.TopicPartition]int64{}}
+	t := &tape{parts: parts, takes: takes, done: make(chan struct{}), news: make(chan struct{}, 1), given: make(chan engine.Change, 1), placed: map[engine.TopicPartition]int64{}}
 	var all []int32
 	for s := range int32(shards) {
 		t.total += int64(len(parts[s]))
@@ -40,6 +49,14 @@ func newTape(parts [shards][]engine.Record, takes time.Duration) *tape {
 	}
 	t.given <- engine.Change{Gained: all, Done: func() {}}
 	return t
+}
+
+// now is the engine's clock.
+func (t *tape) now() int64 {
+	if t.step {
+		return start*2 + t.clock.Load()
+	}
+	return time.Now().UnixMilli()
 }
 
 // Add implements engine.Inputs.
@@ -60,6 +77,13 @@ func (t *tape) Poll(ctx context.Context, most int) ([]engine.Fetch, error) {
 		defer func() { t.fresh = nil }()
 		return t.fresh, nil
 	}
+	for t.step && t.sum.Load() < t.sent {
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-t.news:
+		}
+	}
 	var out []engine.Fetch
 	for range shards {
 		if most <= 0 {
@@ -73,6 +97,7 @@ func (t *tape) Poll(ctx context.Context, most int) ([]engine.Fetch, error) {
 			continue
 		}
 		t.at[p] += n
+		t.sent += int64(n)
 		most -= n
 		out = append(out, engine.Fetch{TopicPartition: engine.TopicPartition{Topic: sourceName, Partition: int32(p)}, From: int64(from),
 			Next: int64(from + n), End: int64(len(t.parts[p])), LeaderEpoch: -1, Records: t.parts[p][from : from+n]})
@@ -105,6 +130,12 @@ func (t *tape) Commit(_ context.Context, tx *engine.Transaction) error {
 		if tp.Topic == sourceName {
 			sum += at
 		}
+	}
+	t.sum.Store(sum)
+	t.clock.Add(commitMs)
+	select {
+	case t.news <- struct{}{}:
+	default:
 	}
 	select {
 	case <-t.done:
