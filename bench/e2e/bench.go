@@ -103,7 +103,12 @@ func (b *bench) say(format string, args ...any) {
 func (b *bench) build(ctx context.Context) error {
 	b.say("building leadstream")
 	b.program = filepath.Join(b.dir, "leadstream")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.program, "leadstream/cmd/leadstream").CombinedOutput(); err != nil {
+	tags := ""
+	if b.opts.profile != "" {
+		tags = "profile"
+		b.env = []string{"LEADSTREAM_PROFILE=" + b.opts.profile}
+	}
+	if out, err := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", b.program, "leadstream/cmd/leadstream").CombinedOutput(); err != nil {
 		return fmt.Errorf("building leadstream: %w\n%s", err, out)
 	}
 	var kept []string

@@ -95,6 +95,7 @@ func startOther(ctx context.Context, b *bench, r run) (*child, error) {
 
 func startLeadstream(set string) func(context.Context, *bench, run) (*child, error) {
 	return func(ctx context.Context, b *bench, r run) (*child, error) {
+		set := set
 		if r.eager {
 			set = eagerRules()
 		}

@@ -86,6 +86,9 @@ func (b *bench) drain(ctx context.Context, c *contender) (_ *drained, err error)
 	if err := ch.stop(); err != nil {
 		return nil, err
 	}
+	if err := b.summarize(ctx, c); err != nil {
+		return nil, err
+	}
 	d.cpu, d.peak, d.disk = ch.usage()
 	d.figures(samples)
 	if c.outputs {
@@ -125,8 +128,12 @@ func (b *bench) watch(ctx context.Context, c *contender, r run, ch *child) ([]sa
 		if err != nil {
 			return nil, err
 		}
+		if s.done > 0 && (len(samples) == 0 || samples[len(samples)-1].done == 0) {
+			b.profile(c, ch, true)
+		}
 		samples = append(samples, s)
 		if s.done >= int64(r.events) {
+			b.profile(c, ch, false)
 			return samples, nil
 		}
 	}

@@ -63,6 +63,8 @@ type options struct {
 	// Other is another leadstream binary to measure beside, "same" for this one; otherEnv is added to its environment.
 	other    string
 	otherEnv []string
+	// Profile is the directory for profiles of leadstream while it drains, "" for none.
+	profile string
 	// Command is how to repeat the run.
 	command string
 }
@@ -79,6 +81,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.DurationVar(&o.latencyFor, "latency-for", 0, "how long to measure each rate (default: 5s quick, 15s full)")
 	fs.StringVar(&o.out, "out", "", "file to write the result to (default: bench/results/DATE-full.md in the full form)")
 	fs.StringVar(&o.other, "other", "", "another leadstream binary to measure beside this one, to see what a change does; same: this one")
+	fs.StringVar(&o.profile, "profile", "", "directory for profiles of leadstream while it drains; it is a little slower meanwhile")
 	env := fs.String("other-env", "", "environment of the other, as GOGC=200, separated by commas")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
@@ -91,7 +94,7 @@ func parseOptions(args []string) (*options, error) {
 	}
 	o.command = "go run ./bench/e2e"
 	fs.Visit(func(f *flag.Flag) {
-		if f.Name != "out" { // a place on this machine says nothing to others
+		if f.Name != "out" && f.Name != "profile" { // a place on this machine says nothing to others
 			o.command += " -" + f.Name + " " + f.Value.String()
 		}
 	})
