@@ -175,6 +175,7 @@ func (s *shard) journal(ep *shardEpoch, end *shardState) *JournalRecord {
 		Base: end.base, Watermark: end.sourceTime(), CaughtUp: s.atEnd(), Read: end.read, Sent: end.sent, Got: end.got,
 		Redo: s.redoPoint(ep.number, len(ep.touched) > 0),
 		Salt: end.salt, ErasedStart: ep.start.erased, ErasedEnd: end.erased, Shards: s.cfg.Shards, Moved: s.moved,
+		OldSalts: end.oldSalts,
 	}
 	if from := &ep.start; from.oldRules != nil {
 		j.OldRules, j.SwitchTick = uint64(from.oldRules.ID()), from.switchTick

@@ -107,6 +107,9 @@ func (s *shard) barOf(id string) (*lead.Lead, error) {
 		return nil, nil //nolint:nilnil // there is no such node
 	}
 	l, err := s.fromStore(rules.BarID(s.st.salt, id))
+	for i := 0; l == nil && err == nil && i < len(s.st.oldSalts); i++ {
+		l, err = s.fromStore(rules.BarID(s.st.oldSalts[i], id))
+	}
 	if l != nil {
 		l.ID = id
 	}

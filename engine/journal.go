@@ -73,6 +73,8 @@ type JournalRecord struct {
 	// "" for one that goes on.
 	Shards int32
 	Moved  string
+	// OldSalts are those of the shards that this one took over from, when the number of shards was changed.
+	OldSalts [][]byte
 }
 
 // DecodeMsgpack implements msgpack.CustomDecoder. Fields that an older record does not have stay zero.
@@ -80,7 +82,7 @@ func (j *JournalRecord) DecodeMsgpack(d *msgpack.Decoder) error {
 	return decodeFields(d, &j.Version, &j.Epoch, &j.Writer, &j.Slots, &j.Logic, &j.Wall, &j.Cap, &j.TickStart, &j.TickEnd,
 		&j.CutOn, &j.CutDue, &j.CutLead, &j.Parts, &j.Ranges, &j.Closed, &j.Rules, &j.OldRules, &j.SwitchTick, &j.SweptFrom, &j.SweptTo,
 		&j.SweepDone, &j.Base, &j.Watermark, &j.CaughtUp, &j.Read, &j.Sent, &j.Got, &j.Redo, &j.Digested, &j.Digest,
-		&j.Salt, &j.ErasedStart, &j.ErasedEnd, &j.Unlaid, &j.Shards, &j.Moved)
+		&j.Salt, &j.ErasedStart, &j.ErasedEnd, &j.Unlaid, &j.Shards, &j.Moved, &j.OldSalts)
 }
 
 // decodeFields decodes an array into as many fields as it has, and skips what is behind the last that we know.

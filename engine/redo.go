@@ -131,7 +131,7 @@ func (s *shard) setRules(st *shardState, j *JournalRecord, sweptTo string, switc
 // stateBefore is the shard's state as epoch j began, but for its rules.
 func (s *shard) stateBefore(j *JournalRecord) shardState {
 	st := shardState{epoch: j.Epoch - 1, tick: j.TickStart, cap: j.Cap, wall: j.Wall, base: j.Base, closed: slices.Clone(j.Closed),
-		salt: slices.Clone(j.Salt), erased: j.ErasedStart}
+		salt: slices.Clone(j.Salt), oldSalts: j.OldSalts, erased: j.ErasedStart}
 	for i, jp := range j.Parts {
 		p := part{TopicPartition: TopicPartition{jp.Topic, jp.Partition}, source: s.sources[jp.Topic],
 			next: jp.Next, watermark: jp.WatermarkStart, floor: noTime, leaderEpoch: jp.LeaderEpoch}

@@ -19,7 +19,7 @@ func (x *Snapshot) Journal(id int32) *JournalRecord {
 	j := &JournalRecord{
 		Version: journalVersion, Epoch: st.epoch, Wall: st.wall, Cap: st.cap, TickStart: st.tick, TickEnd: st.tick,
 		Closed: slices.Clone(st.closed), Rules: uint64(st.rules.ID()), SwitchTick: st.switchTick, Base: st.base, Watermark: st.sourceTime(),
-		Read: st.read, Sent: slices.Clone(st.sent), Got: slices.Clone(st.got), Redo: st.epoch, Salt: slices.Clone(st.salt),
+		Read: st.read, Sent: slices.Clone(st.sent), Got: slices.Clone(st.got), Redo: st.epoch, Salt: slices.Clone(st.salt), OldSalts: st.oldSalts,
 		ErasedStart: st.erased, ErasedEnd: st.erased, Unlaid: s.oldestUnlaid(&shardEpoch{}, nil),
 		Shards: x.e.cfg.Shards, Writer: copyist,
 	}

@@ -85,8 +85,9 @@ type shardState struct {
 	closed []string // history sources that were closed, sorted
 	// salt is what erased ids are hashed with, that of the shard's first erasure; nil before. It is never changed in place.
 	// erased counts all that asked for something to be erased: a lead that comes again is of a later incarnation.
-	salt   []byte
-	erased uint32
+	salt     []byte
+	oldSalts [][]byte // of before the number of shards was changed; never changed
+	erased   uint32
 
 	rules      *rules.Set
 	oldRules   *rules.Set // while a switch is worked off, else nil

@@ -44,7 +44,13 @@ func (r *rig) snapshot() *engine.Snapshot {
 // restored is a rig whose log has the sources of r and nothing else but a snapshot.
 func (r *rig) restored(x *engine.Snapshot) *rig {
 	r.t.Helper()
-	q := &rig{t: r.t, shards: r.shards, sources: r.sources, parts: r.parts, set: r.set, began: r.began, tune: r.tune}
+	return r.rekeyed(x, r.shards)
+}
+
+// rekeyed is restored with another number of shards.
+func (r *rig) rekeyed(x *engine.Snapshot, shards int32) *rig {
+	r.t.Helper()
+	q := &rig{t: r.t, shards: shards, sources: r.sources, parts: r.parts, set: r.set, began: r.began, tune: r.tune}
 	q.skip.Store(r.skip.Load())
 	q.log = enginetest.New("app", q.shards, q.clock)
 	for topic, n := range r.parts {
@@ -54,9 +60,15 @@ func (r *rig) restored(x *engine.Snapshot) *rig {
 			}
 		}
 	}
-	js := make([]*engine.JournalRecord, q.shards)
-	for s := range q.shards {
+	js := make([]*engine.JournalRecord, r.shards)
+	for s := range r.shards {
 		js[s] = x.Journal(s)
+	}
+	if shards != r.shards {
+		var err error
+		if js, err = engine.Rekey("app", js, shards); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 	engine.Renumber(js, q.clock())
 	put := func(t engine.Topic, s int32) func(rec *engine.Record) error {
@@ -65,17 +77,23 @@ func (r *rig) restored(x *engine.Snapshot) *rig {
 			return nil
 		}
 	}
-	for s, j := range js {
-		id := int32(s)
-		state := put(engine.TopicState, id)
+	for id := range r.shards {
 		err := errors.Join(
 			x.Entities(id, func(key string, v []byte) error {
-				return state(&engine.Record{Key: []byte(key), Value: append([]byte(nil), v...)})
+				for _, to := range engine.Place(key, id, r.shards, shards) {
+					if err := put(engine.TopicState, to)(&engine.Record{Key: []byte(key), Value: append([]byte(nil), v...)}); err != nil {
+						return err
+					}
+				}
+				return nil
 			}),
 			x.Inbox(r.t.Context(), id, put(engine.TopicInbox, id)))
 		if err != nil {
 			r.t.Fatal(err)
 		}
+	}
+	for s, j := range js {
+		id := int32(s)
 		if j == nil {
 			continue
 		}

@@ -302,3 +302,5 @@ func forget(t *testing.T, p *testProgram) {
 		}
 	}
 }
+
+func (p *testProgram) admin() *kadm.Client { return kadm.NewClient(p.client) }

@@ -103,7 +103,9 @@ type filling struct {
 	journals []*engine.JournalRecord
 	// place is where an id of one of the backup's shards belongs.
 	place func(shard int32, id string) []int32
-	say   io.Writer
+	// rekeyed says that ids go to other shards than they were on.
+	rekeyed bool
+	say     io.Writer
 }
 
 // run fills the topics. Until its last step no process of the application starts.
@@ -120,6 +122,11 @@ func (f *filling) run(ctx context.Context) error {
 		return err
 	}
 	defer w.Close()
+	if f.rekeyed {
+		if err := f.bars(ctx, w); err != nil {
+			return err
+		}
+	}
 	for s := range f.from.Shards {
 		if err := f.shard(ctx, w, s); err != nil {
 			return err
@@ -144,6 +151,9 @@ func fresh(r *engine.Record) *engine.Record {
 func (f *filling) shard(ctx context.Context, w *kafka.Filler, s int32) error {
 	put := func(t engine.Topic, own bool) func(r *engine.Record) error {
 		return func(r *engine.Record) error {
+			if f.rekeyed && t == engine.TopicState && engine.IsBar(string(r.Key)) {
+				return nil // it was written
+			}
 			if !own {
 				r = fresh(r)
 			}

@@ -129,7 +129,7 @@ func (b *balancer) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.G
 // Balance implements kgo.ConsumerBalancerBalance. It runs in the group's leader.
 func (b *balancer) Balance(cb *kgo.ConsumerBalancer, topics map[string]int32) kgo.IntoSyncAssignment {
 	shards := topics[b.topic]
-	if shards == 0 {
+	if shards == 0 || b.shards > 0 && shards > b.shards { // partitions that someone added are no shards
 		shards = b.shards
 	}
 	var members []planMember

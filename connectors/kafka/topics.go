@@ -177,8 +177,7 @@ func (c *Cluster) checkTopics(ctx context.Context, adm *kadm.Client, sources []s
 		case n != want && want != c.cfg.Shards:
 			faults = append(faults, fmt.Errorf("topic %q has %d partitions, expected %d: start over with another application name", name, n, want))
 		case n != want:
-			faults = append(faults, fmt.Errorf("topic %q has %d partitions, expected %d: partitions are shards and can't be "+
-				"changed afterwards; configure %d shards, or start over with another application name", name, n, want, n))
+			faults = append(faults, c.wrongCount(name, n))
 		}
 	}
 	configs, err := adm.DescribeTopicConfigs(ctx, names...)
@@ -206,6 +205,16 @@ func (c *Cluster) checkTopics(ctx context.Context, adm *kadm.Client, sources []s
 		return fmt.Errorf("%w: %w", ErrTopic, errors.Join(faults...))
 	}
 	return nil
+}
+
+// wrongCount says that one of the application's topics has another number of partitions than there are shards.
+func (c *Cluster) wrongCount(topic string, found int32) error {
+	if found > c.cfg.Shards {
+		return fmt.Errorf("topic %q has %d partitions, expected %d, one for each shard: if the application was made with %[2]d shards, set shards: %[2]d; "+
+			"if partitions were added, that can't be undone: `leadstream reshard` moves the application into new topics", topic, found, c.cfg.Shards)
+	}
+	return fmt.Errorf("topic %q has %d partitions, expected %d, one for each shard: set shards: %[2]d, or run `leadstream reshard --shards %d` with that setting to have more",
+		topic, found, c.cfg.Shards, c.cfg.Shards)
 }
 
 // waitTopic returns a topic's partition count once all its partitions have leaders.
