@@ -44,6 +44,15 @@ type AuditRecord struct {
 	Nodes    *int  `json:"nodes,omitempty"`
 }
 
+// The types of audit records.
+const (
+	AuditErased   = "erased"
+	AuditRemoved  = "removed"
+	AuditKept     = "kept"
+	AuditCleaned  = "cleaned"
+	AuditReturned = "returned"
+)
+
 func (a AuditRecord) encode() []byte {
 	if a.At != 0 {
 		a.AtTime = time.UnixMilli(a.At).UTC().Format("2006-01-02T15:04:05.000Z")
@@ -74,7 +83,7 @@ func (s *shard) newNode(id string, gone *lead.Lead) *lead.Lead {
 	n.After = rules.Barred(gone, s.st.tick)
 	if gone != nil && gone.Due == noTime {
 		for _, request := range rules.Requests(gone) {
-			s.audit(AuditRecord{Type: "returned", Request: request, Subject: rules.Subject(s.st.salt, id)})
+			s.audit(AuditRecord{Type: AuditReturned, Request: request, Subject: rules.Subject(s.st.salt, id)})
 		}
 	}
 	return n
@@ -157,7 +166,7 @@ func (s *shard) applyErase(p *part, r *Record, m *Message, id string, c *rules.C
 	}
 	s.emit()
 	s.buried(e, was)
-	s.audit(AuditRecord{Type: "erased", Request: c.ID, By: c.By, At: c.Time, Subject: rules.Subject(c.Salt, id), Found: &found, Suppress: &c.Suppress, Nodes: &nodes})
+	s.audit(AuditRecord{Type: AuditErased, Request: c.ID, By: c.By, At: c.Time, Subject: rules.Subject(c.Salt, id), Found: &found, Suppress: &c.Suppress, Nodes: &nodes})
 	return nil
 }
 
@@ -199,9 +208,9 @@ func (s *shard) applyEraseLetter(m *rules.Letter) error {
 		}
 	}
 	if erasure && (removed || sent == 0) && m.Event != "" {
-		a := AuditRecord{Type: "kept", Request: m.Event, At: m.Time, Subject: rules.Subject(s.st.salt, m.To)}
+		a := AuditRecord{Type: AuditKept, Request: m.Event, At: m.Time, Subject: rules.Subject(s.st.salt, m.To)}
 		if removed {
-			a.Type = "removed"
+			a.Type = AuditRemoved
 		}
 		s.audit(a)
 	}

@@ -216,7 +216,7 @@ func (sl *slice) cleaned(salt []byte) []OutRecord {
 			continue
 		}
 		for _, request := range rules.Requests(x.version) {
-			out = append(out, AuditRecord{Type: "cleaned", Request: request, Subject: rules.Subject(salt, x.entry.id)}.record(sl.shard.id))
+			out = append(out, AuditRecord{Type: AuditCleaned, Request: request, Subject: rules.Subject(salt, x.entry.id)}.record(sl.shard.id))
 		}
 	}
 	return out

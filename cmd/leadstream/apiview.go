@@ -137,3 +137,32 @@ func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadV
 	}
 	return view, nil
 }
+
+// Erase implements httpapi.Privacy.
+func (v *apiView) Erase(ctx context.Context, r httpapi.ErasureRequest) (*httpapi.Erasure, error) {
+	return erase(ctx, v.cluster, v.cfg.Shards, r)
+}
+
+// Export implements httpapi.Privacy.
+func (v *apiView) Export(ctx context.Context, id string) (any, error) {
+	nodes, away, err := v.engine.Export(id)
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil, httpapi.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	x := exported{ID: id, AsOf: httpapi.Time(now.UnixMilli()).String(), Nodes: nodes, Also: exportedAlso}
+	for _, e := range away {
+		y := elsewhere{Elsewhere: e}
+		if m, ok := v.engine.Status().Plan.Owner(e.Shard); ok {
+			y.Instance, y.URL = m.Instance, m.Address
+		}
+		x.Elsewhere = append(x.Elsewhere, y)
+	}
+	if view, err := v.Lead(ctx, id, now.UnixMilli()); err == nil {
+		x.Lead = view
+	}
+	return x, nil
+}

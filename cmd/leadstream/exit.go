@@ -37,7 +37,7 @@ const exitHelp = `Exit codes:
   6  data disagrees: records that are needed are gone, journal, group and topics contradict each other, or a backup is
      damaged
   7  the HTTP address can't be listened on, or the API that was asked does not answer
-  8  status: the process is there but not ready
+  8  status: the process is there but not ready; lead erase: written, and not done yet
   9  import: lines were left out, a file could not be read to its end, or it was interrupted
   10 rules test: a test failed
 `
@@ -69,7 +69,7 @@ func exitCode(err error) int {
 		{exitUsage, []error{errUsage}},
 		{exitConfig, []error{errConfig, kafka.ErrConfig}},
 		{exitHTTP, []error{errHTTP}},
-		{exitNotReady, []error{errNotReady}},
+		{exitNotReady, []error{errNotReady, errUnfinished}},
 		{exitIncomplete, []error{errIncomplete}},
 		{exitTests, []error{errTests}},
 		{exitData, []error{engine.ErrGap, engine.ErrDisagree, backup.ErrDamaged, backup.ErrNewer, backup.ErrIncomplete}},

@@ -54,7 +54,12 @@ everything else it is told. One that can't be applied (no such lead, score, stag
 					return rules.Command{}, fmt.Errorf("%w: expected granted or withdrawn after the purpose", errUsage)
 				}
 				return rules.Command{Kind: rules.Consent, Purpose: args[1], Granted: args[2] == "granted", Source: f.source}, nil
-			}))
+			}),
+		p.eraseCommand("erase", "Erase a person: all that is kept of the lead that an id belongs to",
+			"  leadstream lead erase u-4711 --by privacy@example.com --config leadstream.yaml", false),
+		p.eraseCommand("suppress", "Erase a person and keep them out for good",
+			"  leadstream lead suppress u-4711 --by privacy@example.com --config leadstream.yaml", true),
+		p.exportCommand())
 	return cmd
 }
 

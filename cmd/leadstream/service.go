@@ -244,7 +244,7 @@ func (s *service) openAPI(registry *prometheus.Registry) error {
 		s.log.Warn("the API has tokens but no certificate: tokens travel unencrypted unless a proxy before it encrypts", "listen", s.cfg.HTTP.Listen)
 	}
 	view := &apiView{service: s, started: time.Now()}
-	s.api, err = httpapi.Open(httpapi.Config{Listen: s.cfg.HTTP.Listen, Tokens: tokens, TLS: tlsConfig, Leads: view, Engine: view,
+	s.api, err = httpapi.Open(httpapi.Config{Listen: s.cfg.HTTP.Listen, Tokens: tokens, TLS: tlsConfig, Leads: view, Engine: view, Privacy: view,
 		Feed: s.feed, Registry: registry, Log: s.log, Now: time.Now, MaxSubscribers: s.cfg.HTTP.MaxSubscribers})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHTTP, err)

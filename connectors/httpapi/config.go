@@ -24,6 +24,8 @@ type Config struct {
 	Leads  Leads
 	Engine Engine
 	Feed   Feed
+	// Privacy may be nil: then nobody is erased, and nothing exported, by HTTP.
+	Privacy Privacy
 	// Registry is where /metrics reads, and where the server's own metrics are registered.
 	Registry *prometheus.Registry
 	Log      *slog.Logger

@@ -80,12 +80,15 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]string{"status": "ready"})
 }
 
-func writeJSON(w http.ResponseWriter, v any) {
+func writeJSON(w http.ResponseWriter, v any) { writeJSONCode(w, http.StatusOK, v) }
+
+func writeJSONCode(w http.ResponseWriter, code int, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		panic("bug: answer that is no JSON: " + err.Error())
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
 	w.Write(append(body, '\n'))
 }
 
@@ -95,6 +98,8 @@ var indexPage = template.Must(template.New("index").Parse(`<!doctype html>
 <p>{{.App}}, instance {{.Instance}}, version {{.Version}}</p>
 <ul>
 <li><code>GET /v1/leads/{id}</code>: a lead's scores now, its stage, and what made them
+<li><code>GET /v1/leads/{id}/export</code>: all that is kept of a person;
+    <code>DELETE /v1/leads/{id}?by=WHO</code> or <code>POST /v1/leads/{id}/erase</code>: erase them
 <li><a href="/v1/events/stream">/v1/events/stream</a>: stage changes and hand-offs as they happen (Server-Sent Events;
     filters <code>?type=</code>, <code>?stage=</code>, <code>?lead=</code>; begins at <code>?from=earliest</code>, an event id or the end)
 <li><a href="/v1/status">/v1/status</a>: shards, epochs, lag

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"strings"
@@ -15,14 +16,27 @@ type route struct {
 	// roles are those of which a token must have one; 0 asks for no token at all.
 	roles  Role
 	handle http.HandlerFunc
+	// method is the only one that is answered; "" is GET, and HEAD.
+	method string
 	// stream says that the answer has no end, so that it is not counted as a request in work.
 	stream bool
 }
 
 func (s *Server) routes() []route {
+	routes := s.readRoutes()
+	if s.cfg.Privacy == nil {
+		return routes
+	}
+	return append(routes,
+		route{pattern: routeDelete, roles: RolePrivacy, method: http.MethodDelete, handle: s.deleteLead},
+		route{pattern: routeErase, roles: RolePrivacy, method: http.MethodPost, handle: s.postErase},
+		route{pattern: routeExport, roles: RolePrivacy, handle: s.export})
+}
+
+func (s *Server) readRoutes() []route {
 	exposition := promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{Registry: s.cfg.Registry, ErrorLog: nil})
 	return []route{
-		{pattern: routeIndex, roles: RoleRead | RoleOps, handle: s.index},
+		{pattern: routeIndex, roles: RoleRead | RoleOps | RolePrivacy, handle: s.index},
 		{pattern: routeLead, roles: RoleRead, handle: s.lead},
 		{pattern: routeStream, roles: RoleRead, handle: s.stream, stream: true},
 		{pattern: routeStatus, roles: RoleOps, handle: s.status},
@@ -42,7 +56,7 @@ func (s *Server) handler(routes []route) http.Handler {
 		}
 		mux.Handle(pattern, s.wrap(r))
 	}
-	mux.Handle("/", s.wrap(route{pattern: routeNone, roles: RoleRead | RoleOps, handle: func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("/", s.wrap(route{pattern: routeNone, roles: RoleRead | RoleOps | RolePrivacy, handle: func(w http.ResponseWriter, _ *http.Request) {
 		problem(http.StatusNotFound, "no-such-route", "No such address", "GET / lists the addresses there are.").write(w)
 	}}))
 	return mux
@@ -61,7 +75,7 @@ func (s *Server) wrap(r route) http.Handler {
 				h.Set("WWW-Authenticate", `Bearer realm="leadstream"`)
 			}
 			if p.Status == http.StatusMethodNotAllowed {
-				h.Set("Allow", "GET, HEAD")
+				h.Set("Allow", r.allow())
 			}
 			p.write(rec)
 		} else {
@@ -86,10 +100,19 @@ func (s *Server) serve(r route, rec *recorder, req *http.Request) {
 	r.handle(rec, req)
 }
 
+func (r *route) answers(method string) bool {
+	if r.method != "" {
+		return method == r.method
+	}
+	return method == http.MethodGet || method == http.MethodHead && !r.stream
+}
+
+func (r *route) allow() string { return cmp.Or(r.method, "GET, HEAD") }
+
 // admit checks method, host and token.
 func (s *Server) admit(r route, req *http.Request) (Problem, bool) {
-	if req.Method != http.MethodGet && req.Method != http.MethodHead || r.stream && req.Method != http.MethodGet {
-		return problem(http.StatusMethodNotAllowed, "method-not-allowed", "Method not allowed", "This address answers GET."), false
+	if !r.answers(req.Method) {
+		return problem(http.StatusMethodNotAllowed, "method-not-allowed", "Method not allowed", "This address answers "+cmp.Or(r.method, http.MethodGet)+"."), false
 	}
 	if len(s.cfg.Tokens) == 0 {
 		// Without tokens only this machine may ask, and a web page on it that had its own name point here

@@ -16,6 +16,9 @@ import (
 const (
 	routeIndex   = "/"
 	routeLead    = "/v1/leads/{id}"
+	routeDelete  = "DELETE /v1/leads/{id}"
+	routeErase   = "/v1/leads/{id}/erase"
+	routeExport  = "/v1/leads/{id}/export"
 	routeStream  = "/v1/events/stream"
 	routeStatus  = "/v1/status"
 	routeMetrics = "/metrics"
@@ -35,6 +38,7 @@ type Server struct {
 	requests    semaphore
 	subscribers semaphore
 	catchUps    semaphore
+	erasures    semaphore
 	// stopping is closed when Run begins to stop: streams end by themselves.
 	stopping chan struct{}
 }
@@ -46,7 +50,7 @@ func Open(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("http: %w", err)
 	}
 	s := &Server{cfg: cfg, requests: newSemaphore(cfg.MaxRequests), subscribers: newSemaphore(cfg.MaxSubscribers),
-		catchUps: newSemaphore(cfg.MaxCatchUps), stopping: make(chan struct{})}
+		catchUps: newSemaphore(cfg.MaxCatchUps), erasures: newSemaphore(maxErasures), stopping: make(chan struct{})}
 	routes := s.routes()
 	names := []string{routeNone}
 	for _, r := range routes {

@@ -22,6 +22,8 @@ const (
 	RoleRead Role = 1 << iota
 	// RoleOps may read status and metrics: no personal data.
 	RoleOps
+	// RolePrivacy may erase people, and export all that is kept of one. It may not read leads or events.
+	RolePrivacy
 )
 
 // Tokens are the tokens that may ask. Only their hashes are known.
@@ -47,7 +49,7 @@ func NewToken() (token, hash string) {
 }
 
 // ParseTokens reads a list of tokens: one a line, the SHA-256 of the token in hex, then its roles
-// (read, ops or read,ops; read when there are none), then anything that helps to remember whose it is.
+// (read, ops, privacy, or several with commas; read when there are none), then anything that helps to remember whose it is.
 // Empty lines and lines that start with # are left out. It reports every mistake with its line, and
 // never repeats what stands there: it might be a token.
 func ParseTokens(text []byte) (Tokens, error) {
@@ -90,8 +92,10 @@ func parseRoles(list string) (Role, error) {
 			roles |= RoleRead
 		case "ops":
 			roles |= RoleOps
+		case "privacy":
+			roles |= RolePrivacy
 		default:
-			return 0, errors.New("the second word must be read, ops or read,ops")
+			return 0, errors.New("the second word must be read, ops, privacy, or several with commas")
 		}
 	}
 	return roles, nil

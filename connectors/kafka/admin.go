@@ -146,3 +146,12 @@ func byTopic(parts []engine.TopicPartition) map[string][]int32 {
 	}
 	return m
 }
+
+// Ends returns where the partitions of one of the application's topics end for those who read what is committed.
+func (c *Cluster) Ends(ctx context.Context, t engine.Topic) (map[engine.TopicPartition]int64, error) {
+	var parts []engine.TopicPartition
+	for p := range c.partitions(t) {
+		parts = append(parts, engine.TopicPartition{Topic: c.TopicName(t), Partition: p})
+	}
+	return c.offsets(ctx, parts, latest, true)
+}

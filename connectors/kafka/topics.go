@@ -117,6 +117,9 @@ func (c *Cluster) topicConfigs(t engine.Topic) map[string]string {
 		m[cfgTimestamp] = "LogAppendTime"
 	case engine.TopicInbox:
 		m[cfgCleanup], m[cfgRetention], m[cfgRetentionBytes] = "delete", "-1", "-1"
+	case engine.TopicAudit:
+		// Who was asked to forget whom must be provable for as long as somebody may ask.
+		m[cfgCleanup], m[cfgRetention], m[cfgRetentionBytes] = "delete", "-1", "-1"
 	default:
 		// Outputs are for others, who read them in time: the cluster's own retention holds.
 		m[cfgCleanup] = "delete"
@@ -258,6 +261,7 @@ func (c *Cluster) checkTopic(t engine.Topic, have map[string]string) []error {
 		case cfgCleanup:
 			ok = sameSet(is, want[k]) || want[k] == "delete" && t != engine.TopicJournal && t != engine.TopicInbox
 		case cfgRetention, cfgRetentionBytes, cfgTimestamp:
+			ok = t == engine.TopicAudit // how long to prove it is the operator's to say
 		default:
 			// The rest, like min.insync.replicas, is how a topic was made, and the operator's to change.
 			ok = true

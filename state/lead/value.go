@@ -314,3 +314,11 @@ func skipString(text []byte, i int) int {
 	}
 	return len(text)
 }
+
+// MarshalJSON writes the value as it was in the event.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if v.Kind == Null || len(v.Text) == 0 {
+		return []byte("null"), nil
+	}
+	return v.Text, nil
+}
