@@ -12,6 +12,7 @@ import (
 func (e *Engine) work() error {
 	lp := &e.loop
 	e.tendStandbys()
+	e.tellNeeds(e.cfg.Clock())
 	waits := e.cfg.Group.Pending() || !lp.fencedAt.IsZero() || time.Now().Before(lp.retryAt)
 	if !lp.fencedAt.IsZero() {
 		if f, ok := e.cfg.Group.Fence(); ok && f != lp.fenced {
@@ -257,7 +258,7 @@ func (e *Engine) publish(ep *epoch) {
 		e.m.committed(part)
 		e.countRules(s)
 		j := ep.tx.Records[ep.journalAt+i]
-		lp.addMark(s.id, mark{part.number, wall, j.Offset, end.parts[0].next})
+		lp.addMark(s.id, mark{epoch: part.number, wall: wall, journal: j.Offset, inbox: end.parts[0].next}, end.parts)
 	}
 	if sl := ep.slice; sl != nil {
 		sl.laidInTopic()
@@ -272,11 +273,13 @@ func (e *Engine) publish(ep *epoch) {
 }
 
 // addMark keeps about one mark a second; the newest always stands for the newest epoch.
-func (lp *loop) addMark(id int32, m mark) {
+func (lp *loop) addMark(id int32, m mark, parts []part) {
 	ms := lp.marks[id]
 	if n := len(ms); n >= 2 && m.wall-ms[n-2].wall < 1000 {
+		m.places = places(ms[n-1].places, parts)
 		ms[n-1] = m
 	} else {
+		m.places = places(nil, parts)
 		ms = append(ms, m)
 	}
 	if len(ms) > 4096 {

@@ -35,6 +35,7 @@ type Engine struct {
 	pastRules map[lead.RuleSetID]bool
 	status    Status
 
+	needs      atomic.Pointer[[]need]
 	cacheShare atomic.Int64 // bytes of the cache that a shard or standby may have
 	// active is the rule set that shards are to switch to; fileKnown that the rules topic names this process's files.
 	active    atomic.Pointer[rules.Set]
@@ -117,6 +118,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	readers.Go(func() { e.pollLoop(work) })
 	readers.Go(func() { e.follow(work) })
 	readers.Go(func() { e.cutLoop(work) })
+	readers.Go(func() { e.marginLoop(work) })
 	writers.Go(func() { e.commitLoop(work) })
 	writers.Go(func() { e.storeLoop() })
 

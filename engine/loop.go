@@ -24,6 +24,7 @@ type loop struct {
 	fenced      Fence
 	marks       map[int32][]mark
 	lastCut     int64
+	toldNeeds   int64
 	published   map[string]bool
 	retryAt     time.Time
 	aborts      int
@@ -40,6 +41,7 @@ type mark struct {
 	epoch          uint64
 	wall           int64
 	journal, inbox int64
+	places         []int64 // of all inputs, as the shard orders them
 }
 
 type restoration struct {
@@ -254,6 +256,7 @@ func (e *Engine) install(r restoration) error {
 	e.live[r.id] = r.s
 	e.mu.Unlock()
 	e.reread(nil, e.starts(r.s))
+	lp.addMark(r.id, mark{epoch: r.s.st.epoch, wall: e.cfg.Clock(), inbox: r.s.st.parts[0].next}, r.s.st.parts)
 	r.laps.lap("install_ms")
 	dur := r.laps.last.Sub(r.laps.began)
 	e.m.restoreSeconds.Observe(dur.Seconds())

@@ -55,6 +55,7 @@ type metrics struct {
 	epochSeconds, commitSeconds, restoreSeconds          prometheus.Histogram
 	shards                                               *prometheus.GaugeVec
 	skewed                                               prometheus.Gauge
+	margin                                               *prometheus.GaugeVec
 	refused, commands, missed                            prometheus.Counter
 	letters, linked, claimed                             prometheus.Counter
 	linksRefused                                         *prometheus.CounterVec
@@ -112,9 +113,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		barred:          counter("events_barred_total", "Events and messages between ids dropped because their id was erased after they happened, or is suppressed."),
 		removed:         counter("nodes_removed_total", "Ids that were erased or removed."),
 		diverged:        counter("digest_mismatches_total", "Epochs that, done again, gave other leads than their writer had. It must stay 0."),
-		standbyReloads:  counter("standby_reloads_total", "Times that a standby began anew."),
-		takeovers:       counter("takeovers_total", "Shards taken over from a standby of this process."),
-		skewed:          prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
+		margin: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "leadstream_engine_retention_margin_records",
+			Help: "Records of a source that are older than recovery would need, the least of all partitions: at 0 retention deletes what is needed."}, []string{"topic"}),
+		standbyReloads: counter("standby_reloads_total", "Times that a standby began anew."),
+		takeovers:      counter("takeovers_total", "Shards taken over from a standby of this process."),
+		skewed:         prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
 	}
 	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff, lead.LeadMerged, lead.LeadErased, lead.LeadExpired} {
 		m.outputs.WithLabelValues(k.String())
@@ -139,7 +142,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			m.deadletters, m.epochs, m.aborts, m.timers, m.migrated, m.redone, m.cacheHits, m.cacheMisses, m.evicted,
 			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed,
 			m.letters, m.linked, m.claimed, m.linksRefused, m.barred, m.removed, m.diverged)
-		reg.MustRegister(m.standbyReloads, m.takeovers)
+		reg.MustRegister(m.standbyReloads, m.takeovers, m.margin)
 	}
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // FenceOfAnEpoch opens an epoch, lets something happen, sends it, and returns under which fence it was opened and sent.
@@ -46,6 +47,13 @@ func Silent(said bool, began, wait int64) int64 {
 	}
 	h.choose(2, began, wait)
 	return h.limit(0, nil)
+}
+
+// LookAtMargins sets how often the sources' beginnings are looked at, and returns how to set it back.
+func LookAtMargins(every time.Duration) (back func()) {
+	old := marginEvery
+	marginEvery = every
+	return func() { marginEvery = old }
 }
 
 // NoTime is before all time.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"leadstream/engine"
 	"leadstream/engine/enginetest"
@@ -139,4 +140,35 @@ func TestRulesOfANewerProgram(t *testing.T) {
 func TestJournalOfANewerProgram(t *testing.T) {
 	_, err := engine.DecodeJournal(engine.EncodeJournal1(t, &engine.JournalRecord{Version: 99, Epoch: 4}))
 	says(t, err, engine.ErrDisagree, "99", "use the newer program")
+}
+
+// TestRetentionMargin lets retention come near to what redo would need: the gauge says how near, and a warning comes before it is gone.
+func TestRetentionMargin(t *testing.T) {
+	defer engine.LookAtMargins(2 * time.Millisecond)()
+	r, dir := filled(t)
+	logs, reg := r.watch()
+	tune := r.tune
+	r.tune = func(c *engine.Config) {
+		tune(c)
+		c.CheckpointInterval = time.Hour
+	}
+	tp := engine.TopicPartition{Topic: "web", Partition: 2}
+	redo, _ := r.log.End(tp)
+	p := r.start("a", dir, nil)
+	r.settle(p)
+	r.produce(2, 40, 600)
+	r.settle(p)
+	const gauge, warning = "leadstream_engine_retention_margin_records", "retention is about to delete"
+	eventually(t, "the gauge", func() bool { return value(t, reg, gauge) > 0 })
+	if n := logs.count(warning); n != 0 {
+		t.Errorf("warned %d times while nothing was deleted", n)
+	}
+	if err := r.log.Reader().Cut(t.Context(), tp, redo-3); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a warning", func() bool { return logs.count(warning) == 1 })
+	if !strings.Contains(logs.text(), fmt.Sprintf("topic=web partition=2 log_start=%d redo_from=%d", redo-3, redo)) {
+		t.Errorf("the log does not say what is needed: %s", logs.text())
+	}
+	p.stop(t)
 }

@@ -33,6 +33,12 @@ func (l *logged) count(text string) int {
 	return strings.Count(l.b.String(), text)
 }
 
+func (l *logged) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // watch has the next processes write to a log and metrics of their own.
 func (r *rig) watch() (*logged, *prometheus.Registry) {
 	l, reg := &logged{}, prometheus.NewRegistry()

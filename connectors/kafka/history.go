@@ -205,6 +205,11 @@ func each(recs []*kgo.Record, to int64, fn func(*engine.Record) error) error {
 	return nil
 }
 
+// Starts implements engine.Starter.
+func (h *History) Starts(ctx context.Context, parts []engine.TopicPartition) (map[engine.TopicPartition]int64, error) {
+	return h.c.offsets(ctx, parts, earliest, false)
+}
+
 // Follow implements engine.History.
 func (h *History) Follow(ctx context.Context, topic string, fn func(partition int32, r *engine.Record)) error {
 	n, err := h.c.Partitions(ctx, topic)

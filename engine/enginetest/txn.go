@@ -99,6 +99,15 @@ func (l *Log) begin(tp engine.TopicPartition) int64 {
 	return l.part(tp).start
 }
 
+// Starts implements engine.Starter.
+func (c *Client) Starts(_ context.Context, parts []engine.TopicPartition) (map[engine.TopicPartition]int64, error) {
+	out := map[engine.TopicPartition]int64{}
+	for _, tp := range parts {
+		out[tp] = c.log.begin(tp)
+	}
+	return out, nil
+}
+
 // Undecided counts the transactions that a writer has left open.
 func (l *Log) Undecided(writer string) (n int) {
 	l.mu.Lock()
