@@ -20,8 +20,11 @@ type consentRules struct {
 	gate int
 }
 
-// purpose is one thing that a lead may consent to.
-type purpose struct{ name string }
+// purpose is one thing that a lead may consent to. retract says that a withdrawal takes back all points.
+type purpose struct {
+	name    string
+	retract bool
+}
 
 const (
 	// maxPurposes bounds the purposes of a rule set.
@@ -80,7 +83,54 @@ func (e *Evaluator) setConsent(slot int, granted bool, t int64, source string) {
 	if changed {
 		e.touch(&e.set.readers.consent)
 		e.changed()
+		if !granted && e.set.consent.purposes[slot].retract {
+			e.retractAll()
+		}
 	}
+}
+
+// retractAll takes back what is known of all messages, as retract does for one, and what those still add that are no longer
+// known one by one.
+func (e *Evaluator) retractAll() {
+	l := e.l
+	var messages []uint64
+	note := func(h uint64) {
+		if h != 0 && !slices.Contains(messages, h) {
+			messages = append(messages, h)
+		}
+	}
+	for i := range l.Ledger {
+		if l.Ledger[i].Line != lead.NoSlot { // an operator's adjustment stays
+			note(l.Ledger[i].Message)
+		}
+	}
+	for i := range l.Signals {
+		for _, x := range l.Signals[i].Entries {
+			note(x.Message)
+		}
+		if !e.set.keepers[l.Signals[i].Slot].distinct {
+			l.Signals[i].Buckets = nil
+		}
+	}
+	for i := range l.Held {
+		note(l.Held[i].Message)
+	}
+	for _, h := range messages {
+		e.retract(h)
+	}
+	for i := range e.set.scores {
+		sc, v := &e.set.scores[i], &l.Scores[i]
+		if rest := 0.0; sc.stores() {
+			if rest = sc.remainder(v, e.at); rest != 0 {
+				left := sc.stored(v, e.at) - rest
+				v.Steps += sc.stepsIn(v, e.at)
+				v.Value, v.At = clip(left, sc.min, sc.max), e.at
+				v.Remainder, v.RemainderAt = finite(v.Value-left), e.at
+			}
+		}
+	}
+	e.touchEverything()
+	e.changed()
 }
 
 func compareConsent(c lead.Consent, name string) int { return cmp.Compare(c.Purpose, name) }
@@ -240,6 +290,7 @@ func (ld *loader) readPurpose(key, n ynode) {
 	ld.object(n, what,
 		signals("grant", func(g *signal) { g.grants = append(g.grants, slot) }),
 		signals("withdraw", func(g *signal) { g.withdraws = append(g.withdraws, slot) }),
+		field{key: "retract", read: func(v ynode) { set.consent.purposes[slot].retract, _ = ld.boolean(v, what+".retract") }},
 	)
 }
 

@@ -85,7 +85,7 @@ func (e *Evaluator) Erase(n *lead.Lead, c *Command, way *Route, out []lead.Outpu
 		noteID(n, h.ID, true)
 	}
 	m := Letter{Kind: EraseLetter, From: n.ID, Cause: ByErasure, Time: c.Time, Event: c.ID, Salt: c.Salt, Suppress: c.Suppress}
-	to = scatter(n, &m, to)
+	to = e.depart(n, &m, to)
 	e.Bury(n, until(c.Time, c.Suppress), requests(n, c.ID))
 	return out, to, found
 }
@@ -126,6 +126,10 @@ func until(at int64, suppress bool) int64 {
 	}
 	return at
 }
+
+// depart is where a lead leaves for good, erased or expired: it appends what all others are told who have something of it. m is
+// the letter for its ids. The lead is still whole.
+func (e *Evaluator) depart(l *lead.Lead, m *Letter, to []Letter) []Letter { return scatter(l, m, to) }
 
 // scatter appends a copy of m for every node that knows of n: the ids that are the lead's or were to be, the
 // identifiers that it named, and those that it was not linked to or was separated from.
@@ -254,7 +258,7 @@ func (e *Evaluator) expire(at int64) {
 	o.To, o.EnteredAt, o.InStage = e.set.stages[l.Stage].name, l.StageSince, at-l.StageSince
 	e.out = append(e.out, o)
 	m := Letter{Kind: EraseLetter, From: l.ID, Cause: ByRetention, Time: at}
-	e.letters = scatter(l, &m, e.letters)
+	e.letters = e.depart(l, &m, e.letters)
 	m.To = l.ID
 	e.letters = append(e.letters, m)
 	fresh := e.set.NewLead(l.ID, l.Incarnation)
