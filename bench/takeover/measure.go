@@ -30,6 +30,7 @@ type bench struct {
 	restored                    []float64 // leads a second and core from the state topic
 	wall                        []float64 // leads a second on all cores
 	fromDisk, fromDiskKilled    []float64 // ms from the start of the process until both shards are live
+	diskRestore                 []float64 // ms of it that a shard took
 }
 
 func (m *bench) measure(ctx context.Context) error {
@@ -159,6 +160,11 @@ func (m *bench) disk(ctx context.Context, one *instance) error {
 			return err
 		}
 		ms := at.Sub(one.started).Seconds() * 1000
+		for _, l := range one.said("shard is live", one.started) {
+			if v, err := strconv.ParseFloat(l.fields["restore_ms"], 64); err == nil {
+				m.diskRestore = append(m.diskRestore, v)
+			}
+		}
 		if rep%2 == 0 {
 			m.fromDisk = append(m.fromDisk, ms)
 			one.end(syscall.SIGKILL)

@@ -42,6 +42,7 @@ func (m *bench) report(ctx context.Context) string {
 	row("the same, leads a second of wall time", m.wall)
 	row("start on the local disk after a stop in order: both shards are live so many ms after the process was started", m.fromDisk)
 	row("the same after kill -9", m.fromDiskKilled)
+	row("of both, what the restoration of one shard took", m.diskRestore)
 	fmt.Fprintf(&w, "\nWhat the arrival of a shard was made of, in ms:\n\n| part | times | minimum | median | maximum |\n| --- | --- | --- | --- | --- |\n")
 	for _, name := range parts {
 		row(strings.TrimSuffix(name, "_ms"), m.fence[name])

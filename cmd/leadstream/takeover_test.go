@@ -13,7 +13,7 @@ import (
 
 // TestTakeover has two instances of the program follow each other's shards on a real broker: the second joins, gets its share
 // once it has caught up, takes over from the first when that is killed, gives its share back, and takes over again
-// when the first stops in order. How long that took is logged. Nothing may be lost or doubled.
+// when the first stops in order. How long that took is logged. A third comes and goes. Shards that stay go on meanwhile, and nothing may be lost or doubled.
 func TestTakeover(t *testing.T) {
 	b := broker.Shared(t)
 	seed := uint64(time.Now().UnixNano())
@@ -34,17 +34,21 @@ func TestTakeover(t *testing.T) {
 	f.awaitLive(4)
 	var producing sync.WaitGroup
 	producing.Go(f.produce)
-	join := func(s *seat) {
+	var began time.Time
+	join := func(s *seat, shards int) {
 		live, asked := f.live(), f.said("shards have been caught up with and are asked for")
+		c := f.begin()
 		f.start(s)
-		f.await("a newcomer to be given shards", func() bool { return f.live() >= live+2 })
+		f.await("a newcomer to be given shards", func() bool { return f.live() >= live+shards })
+		if !began.IsZero() { // the very first time nothing may have come yet
+			f.wentOn(s.name+" joins", c, shards, false)
+		}
 		if f.said("shards have been caught up with and are asked for") == asked {
 			t.Error("shards moved to who had not caught up")
 		}
 		f.sleep(3) // until it and the others follow what they are to follow
 	}
-	join(two)
-	var began time.Time
+	join(two, 2)
 	takeOver := func(how string, leave func()) {
 		live, loaded := f.live(), f.said("restored from the state topic")
 		began = time.Now()
@@ -61,14 +65,24 @@ func TestTakeover(t *testing.T) {
 		}
 	}
 	takeOver("a kill", func() { f.kill(one) })
-	join(one)
+	join(one, 2)
 	takeOver("a stop in order", func() {
 		f.stop(two)
 		began = time.Now()
 	})
+	// Three, of which one comes and goes.
+	three := f.seats["three"]
+	join(two, 2)
+	join(three, 1)
+	c, live := f.begin(), f.live()
+	f.stop(three)
+	f.awaitLive(live + 1)
+	f.wentOn("three stops", c, 1, true)
 	close(f.enough)
 	producing.Wait()
 	f.settle()
+	f.stop(two)
+	f.awaitLive(live + 3)
 	f.stop(one)
 	sum := &summary{began: began}
 	f.check(sum)
