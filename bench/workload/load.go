@@ -14,16 +14,38 @@ type LoadConfig struct {
 	Seed uint64
 	// Events is how many there are. 0 means 2,000,000.
 	Events int
+	// First is the number in the first event's messageId; those of the others follow.
+	First int
 	// Leads is how many leads they are about. 0 means 200,000.
 	Leads int
 	// Zipf is the exponent by which some leads have more events than others; it must be over 1. 0 means
 	// 1.1, by which one lead of 200,000 has 13 percent of all events.
 	Zipf float64
+	// Spread says how else the events are spread over the leads. 0 means by Zipf.
+	Spread Spread
 	// Start is the time of the first event in ms since 1970; the others follow at equal distances over
 	// Span. 0 means 24 hours.
 	Start int64
 	Span  time.Duration
 }
+
+// Spread is how events are spread over leads.
+type Spread uint8
+
+// The ways of spreading events.
+const (
+	// ByZipf gives some leads more than others.
+	ByZipf Spread = iota
+	// OneEach gives every lead one in turn.
+	OneEach
+	// Evenly gives every event to any lead, all equally likely.
+	Evenly
+	// HalfToOne gives every second event to the lead HotLead, the others by Zipf.
+	HalfToOne
+)
+
+// HotLead is the id of the lead that has every second event of a load spread HalfToOne.
+const HotLead = "lead-9999999999"
 
 // LoadEventBytes is the size of every event that a Load makes.
 const LoadEventBytes = 207
@@ -91,11 +113,11 @@ func (l *Load) Next(dst []byte) (key, value []byte, at int64, ok bool) {
 		return nil, dst, 0, false
 	}
 	at = l.config.Start + int64(l.made)*l.config.Span.Milliseconds()/int64(l.config.Events)
-	l.leadID = appendPadded(append(l.leadID[:0], "lead-"...), l.zipf.Uint64(), 10)
+	l.leadID = l.pick(l.leadID[:0])
 	name := LoadNames[l.rng.IntN(len(LoadNames))]
 	start := len(dst)
 	b := append(dst, `{"type":"track","messageId":"m-`...)
-	b = appendPadded(b, uint64(l.made), 12)
+	b = appendPadded(b, uint64(l.config.First+l.made), 12)
 	b = append(b, `","timestamp":"`...)
 	b = l.appendTime(b, at)
 	b = append(b, `","userId":"`...)
@@ -110,6 +132,25 @@ func (l *Load) Next(dst []byte) (key, value []byte, at int64, ok bool) {
 	b = append(b, tail...)
 	l.made++
 	return l.leadID, b, at, true
+}
+
+// pick appends the id of the next event's lead.
+func (l *Load) pick(b []byte) []byte {
+	leads, n := uint64(l.config.Leads), uint64(0)
+	switch l.config.Spread {
+	case OneEach:
+		n = uint64(l.made) % leads
+	case Evenly:
+		n = l.rng.Uint64N(leads)
+	case HalfToOne:
+		if l.made%2 == 1 {
+			return append(b, HotLead...)
+		}
+		n = l.zipf.Uint64()
+	default:
+		n = l.zipf.Uint64()
+	}
+	return appendPadded(append(b, "lead-"...), n, 10)
 }
 
 // appendTime appends 2026-11-21T18:53:41.770Z, formatting the whole seconds only when they change.

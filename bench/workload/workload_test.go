@@ -205,3 +205,29 @@ func BenchmarkLoad(b *testing.B) {
 		l.Next(buf)
 	}
 }
+
+func TestLoadSpreads(t *testing.T) {
+	count := func(s Spread) map[string]int {
+		l, err := NewLoad(LoadConfig{Seed: 1, Events: 20_000, Leads: 1000, Spread: s, Start: start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := map[string]int{}
+		for {
+			key, _, _, ok := l.Next(nil)
+			if !ok {
+				return of
+			}
+			of[string(key)]++
+		}
+	}
+	if of := count(OneEach); len(of) != 1000 || of["lead-0000000999"] != 20 {
+		t.Errorf("one each: %d leads, the last with %d events", len(of), of["lead-0000000999"])
+	}
+	if of := count(Evenly); len(of) != 1000 || of["lead-0000000000"] > 60 {
+		t.Errorf("evenly: %d leads, the first with %d events", len(of), of["lead-0000000000"])
+	}
+	if of := count(HalfToOne); of[HotLead] != 10_000 || of["lead-0000000000"] < 1000 {
+		t.Errorf("half to one: %d events, the next has %d", of[HotLead], of["lead-0000000000"])
+	}
+}
