@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,16 @@ type bench struct {
 	res     results
 }
 
+// parts are what can be measured, in order.
+var parts = []struct {
+	name  string
+	quick bool
+	do    func(b *bench, ctx context.Context) error
+}{
+	{"drain", true, (*bench).drains}, {"reads", false, (*bench).reads},
+	{"latency", true, (*bench).latencies}, {"hot", false, (*bench).hot}, {"growth", false, (*bench).growth}, {"memory", false, (*bench).tight},
+}
+
 // measure runs everything and reports it.
 func measure(ctx context.Context, o *options) (err error) {
 	if ok, why := broker.Available(); !ok {
@@ -85,11 +96,13 @@ func measure(ctx context.Context, o *options) (err error) {
 	defer cl.Close()
 	b.adm = kadm.NewClient(cl)
 	b.res.machine = describe(ctx)
-	if err := b.drains(ctx); err != nil {
-		return err
-	}
-	if err := b.latencies(ctx); err != nil {
-		return err
+	for _, p := range parts {
+		if !slices.Contains(o.parts, p.name) {
+			continue
+		}
+		if err := p.do(b, ctx); err != nil {
+			return err
+		}
 	}
 	return b.report()
 }
@@ -136,7 +149,7 @@ func (b *bench) build(ctx context.Context) error {
 // newRun makes the directory of one start of a contender.
 func (b *bench) newRun(c *contender, topic string, events, checkpointSeconds int) (run, error) {
 	b.runs++
-	r := run{app: fmt.Sprintf("run%03d", b.runs), topic: topic, events: events, checkpointSeconds: checkpointSeconds}
+	r := run{app: fmt.Sprintf("run%03d", b.runs), topic: topic, events: events, checkpointSeconds: checkpointSeconds, shards: partitions, memory: "512MiB"}
 	r.dir = filepath.Join(b.dir, r.app+"-"+c.name)
 	if err := os.Mkdir(r.dir, 0o755); err != nil {
 		return r, fmt.Errorf("making a directory: %w", err)
@@ -144,11 +157,14 @@ func (b *bench) newRun(c *contender, topic string, events, checkpointSeconds int
 	return r, nil
 }
 
-// drains preloads a topic and has every contender drain it, taking turns.
-func (b *bench) drains(ctx context.Context) error {
+// fill preloads the topic that is drained, once.
+func (b *bench) fill(ctx context.Context) error {
+	if b.res.leads > 0 {
+		return nil
+	}
 	o := b.opts
 	b.say("preloading %d events", o.events)
-	if err := createTopic(ctx, b.adm, preloaded); err != nil {
+	if err := createTopic(ctx, b.adm, preloaded, partitions); err != nil {
 		return err
 	}
 	// The last event is a while ago, so that nothing is in the future of any clock.
@@ -156,12 +172,19 @@ func (b *bench) drains(ctx context.Context) error {
 	load := workload.LoadConfig{Seed: 1, Events: o.events, Leads: o.leads, Span: span,
 		Start: time.Now().Add(-span - time.Minute).UnixMilli()}
 	var err error
-	if b.res.leads, err = preload(ctx, b.broker.Addr(), preloaded, load); err != nil {
+	if b.res.leads, err = preload(ctx, b.broker.Addr(), preloaded, partitions, load); err != nil {
 		return err
 	}
-	if b.res.inputBytes, err = topicBytes(ctx, b.adm, preloaded); err != nil {
+	b.res.inputBytes, err = topicBytes(ctx, b.adm, preloaded)
+	return err
+}
+
+// drains has every contender drain a preloaded topic, taking turns.
+func (b *bench) drains(ctx context.Context) error {
+	if err := b.fill(ctx); err != nil {
 		return err
 	}
+	o := b.opts
 	for rep := range o.reps {
 		for i := range o.contenders {
 			// Each repetition begins with another one, so that nobody always comes first.

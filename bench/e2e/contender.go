@@ -21,7 +21,7 @@ type contender struct {
 	// Committed says that an event counts as done when the group's offset has passed it; else when the
 	// program says so.
 	committed bool
-	// Latency says that the full form measures its latency; the quick form measures leadstream's alone.
+	// Latency says that its latency is measured, that of Kafka Streams in the full form only.
 	latency bool
 	start   func(ctx context.Context, b *bench, r run) (*child, error)
 }
@@ -37,6 +37,10 @@ type run struct {
 	dir string
 	// Eager says that points count eagerTimes as much.
 	eager bool
+	// Shards is how many shards and partitions leadstream has, memory its budget; env is added to its environment.
+	shards int32
+	memory string
+	env    []string
 	// CheckpointSeconds is within how many seconds its state is written to Kafka.
 	checkpointSeconds int
 }
@@ -49,6 +53,7 @@ const (
 	timedName      = "leadstream-timed"
 	otherName      = "other"
 	scanName       = "scan"
+	throughName    = "passthrough"
 	streamsEOS     = "kstreams-eos"
 	streamsALOS    = "kstreams-alos"
 )
@@ -60,6 +65,7 @@ var contenders = []contender{
 	{name: "consume", title: "limit: consume only", quick: true, start: startLimit("consume")},
 	{name: scanName, title: "limit: consume and scan the needed fields by hand", quick: true, start: startLimit("scan")},
 	{name: "decode", title: "consume and decode as leadstream does", start: startLimit("decode")},
+	{name: throughName, title: "limit: pass-through in transactions, without state", committed: true, latency: true, start: startThrough},
 	{name: streamsEOS, title: "Kafka Streams, exactly once v2", quick: true, outputs: true, committed: true, latency: true,
 		start: startStreams("STREAMS_PROCESSING_GUARANTEE=exactly_once_v2")},
 	{name: streamsALOS, title: "Kafka Streams, at least once", outputs: true, latency: true,
@@ -106,17 +112,17 @@ shards: %d
 sources: [{name: web, topic: %s}]
 rules: [rules.yaml]
 data_dir: data
-memory: 512MiB
+memory: %s
 checkpoint_interval: %ds
 http: {listen: "127.0.0.1:0"}
-`, r.app, b.broker.Addr(), partitions, r.topic, r.checkpointSeconds)
+`, r.app, b.broker.Addr(), r.shards, r.topic, r.memory, r.checkpointSeconds)
 		for name, text := range map[string]string{"leadstream.yaml": config, "rules.yaml": set} {
 			if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
 				return nil, fmt.Errorf("writing the configuration: %w", err)
 			}
 		}
 		cmd := exec.CommandContext(ctx, b.program, "run", "--config", filepath.Join(r.dir, "leadstream.yaml"))
-		cmd.Env = append(os.Environ(), b.env...)
+		cmd.Env = append(append(os.Environ(), b.env...), r.env...)
 		return startChild(cmd, r.dir)
 	}
 }
@@ -130,6 +136,15 @@ func startLimit(mode string) func(context.Context, *bench, run) (*child, error) 
 		}
 		return startChild(exec.CommandContext(ctx, self, limitCommand, mode, b.broker.Addr(), r.topic, strconv.Itoa(b.opts.events)), r.dir)
 	}
+}
+
+// startThrough runs this program again as a pass-through.
+func startThrough(ctx context.Context, b *bench, r run) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	return startChild(exec.CommandContext(ctx, self, throughCommand, b.broker.Addr(), r.app, r.topic), r.dir)
 }
 
 // startStreams runs the Kafka Streams program: two threads, and a cache that holds all leads, so that

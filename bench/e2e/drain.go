@@ -45,9 +45,7 @@ const sampleEvery = 20 * time.Millisecond
 const drainLimit = 10 * time.Minute
 
 // drain runs a contender through the preloaded topic, from its start to its stop.
-func (b *bench) drain(ctx context.Context, c *contender) (_ *drained, err error) {
-	ctx, cancel := context.WithTimeout(ctx, drainLimit)
-	defer cancel()
+func (b *bench) drain(ctx context.Context, c *contender) (*drained, error) {
 	r, err := b.newRun(c, preloaded, b.opts.events, 1)
 	if err != nil {
 		return nil, err
@@ -55,6 +53,13 @@ func (b *bench) drain(ctx context.Context, c *contender) (_ *drained, err error)
 	if !c.outputs {
 		r.events *= (limitEvents + r.events - 1) / r.events
 	}
+	return b.drainRun(ctx, c, r, nil)
+}
+
+// drainRun is drain of a run that is set up; beside, if not nil, goes on while it drains.
+func (b *bench) drainRun(ctx context.Context, c *contender, r run, beside func(ctx context.Context, api string)) (_ *drained, err error) {
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
 	if c.outputs {
 		if err := b.prepareTopics(ctx, c, r); err != nil {
 			return nil, err
@@ -65,7 +70,9 @@ func (b *bench) drain(ctx context.Context, c *contender) (_ *drained, err error)
 		return nil, err
 	}
 	defer ch.kill()
+	stopBeside := b.startBeside(ctx, ch, beside)
 	samples, err := b.watch(ctx, c, r, ch)
+	stopBeside()
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +109,30 @@ func (b *bench) drain(ctx context.Context, c *contender) (_ *drained, err error)
 	return d, os.RemoveAll(r.dir)
 }
 
+// startBeside runs something beside a process, once that has an API, until the function that it returns is called.
+func (b *bench) startBeside(ctx context.Context, ch *child, beside func(ctx context.Context, api string)) (stop func()) {
+	if beside == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil && ch.logged("api=") == "" {
+			time.Sleep(sampleEvery)
+		}
+		beside(ctx, ch.logged("api="))
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 // prepareTopics creates the output topic for those that don't do it themselves.
 func (b *bench) prepareTopics(ctx context.Context, c *contender, r run) error {
 	if c.name == streamsEOS || c.name == streamsALOS {
-		return createTopic(ctx, b.adm, r.outTopic())
+		return createTopic(ctx, b.adm, r.outTopic(), partitions)
 	}
 	return nil
 }

@@ -45,13 +45,13 @@ func TestHandScan(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, args := range [][]string{{"-form", "x"}, {"-only", "x"}, {"-rates", "x"}, {"-events", "1"}, {"more"}} {
+	for _, args := range [][]string{{"-form", "x"}, {"-only", "x"}, {"-rates", "x"}, {"-parts", "x"}, {"-events", "1"}, {"more"}} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%v was accepted", args)
 		}
 	}
 	full, err := parseOptions([]string{"-form", "full"})
-	if err != nil || full.events != 2_000_000 || full.reps != 5 || len(full.rates) != 3 || len(full.contenders) != len(contenders)-1 {
+	if err != nil || full.events != 4_000_000 || full.reps != 5 || len(full.rates) != 4 || len(full.parts) != len(parts) || len(full.contenders) != len(contenders)-1 {
 		t.Errorf("full: %+v, %v", full, err)
 	}
 }

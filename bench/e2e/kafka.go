@@ -23,14 +23,14 @@ import (
 const partitions = 8
 
 // createTopic creates a topic that keeps what it gets.
-func createTopic(ctx context.Context, adm *kadm.Client, topic string) error {
+func createTopic(ctx context.Context, adm *kadm.Client, topic string, partitions int32) error {
 	_, err := adm.CreateTopic(ctx, partitions, 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, topic)
 	if err != nil {
 		return fmt.Errorf("creating topic %s: %w", topic, err)
 	}
 	// The broker learns of it a little later than it answers.
 	for ctx.Err() == nil {
-		if topics, err := adm.ListTopics(ctx, topic); err == nil && len(topics[topic].Partitions) == partitions && topics.Error() == nil {
+		if topics, err := adm.ListTopics(ctx, topic); err == nil && len(topics[topic].Partitions) == int(partitions) && topics.Error() == nil {
 			return nil
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -49,7 +49,7 @@ func producer(addr string, linger time.Duration) (*kgo.Client, error) {
 }
 
 // preload writes the load to a topic, each lead to its shard's partition, and returns how many leads it was about.
-func preload(ctx context.Context, addr, topic string, c workload.LoadConfig) (leads int, err error) {
+func preload(ctx context.Context, addr, topic string, partitions int32, c workload.LoadConfig) (leads int, err error) {
 	cl, err := producer(addr, 20*time.Millisecond)
 	if err != nil {
 		return 0, err
@@ -68,7 +68,7 @@ func preload(ctx context.Context, addr, topic string, c workload.LoadConfig) (le
 			break
 		}
 		known[string(key)] = true
-		cl.Produce(ctx, record(topic, key, value, at), done)
+		cl.Produce(ctx, record(topic, partitions, key, value, at), done)
 	}
 	if err := cl.Flush(ctx); err != nil {
 		return 0, fmt.Errorf("preloading: %w", err)
@@ -79,7 +79,7 @@ func preload(ctx context.Context, addr, topic string, c workload.LoadConfig) (le
 	return len(known), nil
 }
 
-func record(topic string, key, value []byte, at int64) *kgo.Record {
+func record(topic string, partitions int32, key, value []byte, at int64) *kgo.Record {
 	return &kgo.Record{Topic: topic, Partition: engine.ShardOf(key, partitions), Key: slices.Clone(key), Value: value, Timestamp: time.UnixMilli(at)}
 }
 

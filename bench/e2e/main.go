@@ -26,6 +26,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == limitCommand {
 		os.Exit(report(limitMain(os.Args[2:])))
 	}
+	if len(os.Args) > 1 && os.Args[1] == throughCommand {
+		os.Exit(report(throughMain(os.Args[2:])))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o, err := parseOptions(os.Args[1:])
@@ -51,6 +54,8 @@ func report(err error) int {
 type options struct {
 	// Form is quick, for every day, or full, for a result to keep.
 	form string
+	// Parts by name, what is measured.
+	parts []string
 	// Events about leads are preloaded and drained reps times by each contender.
 	events, leads, reps int
 	// Contenders by name; empty: those of the form.
@@ -72,13 +77,15 @@ type options struct {
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("bench/e2e", flag.ContinueOnError)
-	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (2,000,000, 5)")
+	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (4,000,000, 5)")
 	fs.IntVar(&o.events, "events", 0, "events to preload (default: as the form)")
 	fs.IntVar(&o.leads, "leads", 200_000, "leads they are about")
 	fs.IntVar(&o.reps, "reps", 0, "repetitions (default: as the form)")
+	measured := fs.String("parts", "", "what to measure, separated by commas: "+strings.Join(partNames(true), ", ")+" (default: as the form: "+
+		strings.Join(partNames(false), ", ")+" quick, all full)")
 	only := fs.String("only", "", "contenders, separated by commas (default: as the form): "+strings.Join(names(), ", "))
 	rates := fs.String("rates", "", "events per second to measure latency at, separated by commas, or none (default: as the form)")
-	fs.DurationVar(&o.latencyFor, "latency-for", 0, "how long to measure each rate (default: 5s quick, 15s full)")
+	fs.DurationVar(&o.latencyFor, "latency-for", 0, "how long to measure each rate (default: 5s quick, 10s full)")
 	fs.StringVar(&o.out, "out", "", "file to write the result to (default: bench/results/DATE-full.md in the full form)")
 	fs.StringVar(&o.other, "other", "", "another leadstream binary to measure beside this one, to see what a change does; same: this one")
 	fs.StringVar(&o.profile, "profile", "", "directory for profiles of leadstream while it drains; it is a little slower meanwhile")
@@ -102,9 +109,18 @@ func parseOptions(args []string) (*options, error) {
 	if !full && o.form != "quick" {
 		return nil, fmt.Errorf("form %q: quick or full", o.form)
 	}
-	pick(&o.events, full, 2_000_000, 300_000)
+	o.parts = partNames(full)
+	if *measured != "" {
+		o.parts = strings.Split(*measured, ",")
+	}
+	for _, name := range o.parts {
+		if !slices.Contains(partNames(true), name) {
+			return nil, fmt.Errorf("part %q: one of %s", name, strings.Join(partNames(true), ", "))
+		}
+	}
+	pick(&o.events, full, 4_000_000, 300_000)
 	pick(&o.reps, full, 5, 2)
-	pick(&o.latencyFor, full, 15*time.Second, 5*time.Second)
+	pick(&o.latencyFor, full, 10*time.Second, 5*time.Second)
 	if *only != "" {
 		o.contenders = strings.Split(*only, ",")
 	} else {
@@ -128,7 +144,7 @@ func parseOptions(args []string) (*options, error) {
 	if *rates == "" {
 		*rates = "5000"
 		if full {
-			*rates = "500,5000,10000"
+			*rates = "500,5000,10000,50000"
 		}
 	}
 	if *rates != "none" {
@@ -144,6 +160,17 @@ func parseOptions(args []string) (*options, error) {
 		return nil, errors.New("at least 1000 events, 1 lead, 1 repetition and 1s of latency")
 	}
 	return o, nil
+}
+
+// partNames lists the parts, all or those of the quick form.
+func partNames(all bool) []string {
+	var names []string
+	for _, p := range parts {
+		if all || p.quick {
+			names = append(names, p.name)
+		}
+	}
+	return names
 }
 
 func pick[T comparable](v *T, full bool, inFull, inQuick T) {
