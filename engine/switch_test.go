@@ -59,6 +59,41 @@ func TestRuleSwitch(t *testing.T) {
 	}
 }
 
+// lateInputs polls nothing before a gate is opened.
+type lateInputs struct {
+	engine.Inputs
+	gate chan struct{}
+}
+
+func (l lateInputs) Poll(ctx context.Context, n int) ([]engine.Fetch, error) {
+	select {
+	case <-l.gate:
+		return l.Inputs.Poll(ctx, n)
+	case <-ctx.Done():
+		return nil, nil
+	}
+}
+
+// TestSwitchBeforeTheFirstPoll puts a rule set in force on shards that are live and have read nothing: they have no offset to
+// commit, so there is no epoch to switch in (the log panics if there is).
+func TestSwitchBeforeTheFirstPoll(t *testing.T) {
+	r := newRig(t, 2)
+	gate := make(chan struct{})
+	l, _ := r.watch()
+	logging := r.tune
+	r.tune = func(c *engine.Config) { logging(c); c.Inputs = lateInputs{c.Inputs, gate} }
+	p := r.start("a", t.TempDir(), nil)
+	applied := mustRules(t, strings.Replace(testRules, ">= 10'", ">= 2'", 1))
+	r.apply(applied)
+	eventually(t, "the rule set", func() bool { return l.count("shard is live") == 2 && l.count("a rule set was applied") > 0 })
+	time.Sleep(50 * time.Millisecond) // in which a shard could do what it must not
+	close(gate)
+	r.produce(1, 50, 300)
+	r.settle(p)
+	r.awaitRules(p, applied.Version())
+	p.stop(t)
+}
+
 // TestApplyRules puts a rule set in force while the engine runs: it stays so after a restart with the same
 // files, one that can't be read is refused, and other files at a start win.
 func TestApplyRules(t *testing.T) {
