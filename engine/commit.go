@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"leadstream/rules"
@@ -137,7 +138,7 @@ const askEvery = time.Second
 // broker's time. Without it a process that stood still for a minute with one record under way would believe in the
 // difference until the next event, and fire no timers.
 func (e *Engine) askTime() error {
-	ids := e.liveIDs()
+	ids := slices.DeleteFunc(e.liveIDs(), func(id int32) bool { return !e.live[id].placed() })
 	if !e.loop.skewed || len(ids) == 0 || time.Since(e.loop.heardAt) < askEvery || !e.open() {
 		return nil
 	}

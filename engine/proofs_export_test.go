@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"leadstream/rules"
 )
 
 // FenceOfAnEpoch opens an epoch, lets something happen, sends it, and returns under which fence it was opened and sent.
@@ -54,6 +56,21 @@ func LookAtMargins(every time.Duration) (back func()) {
 	old := marginEvery
 	marginEvery = every
 	return func() { marginEvery = old }
+}
+
+// DueForRules says whether a shard has something to do when another rule set was applied: before it has read anything, and after.
+func DueForRules(e *Engine, set *rules.Set) (before, after bool, err error) {
+	s := e.newShard(0)
+	s.reconcile(e.wantedParts(0))
+	s.done = s.st
+	e.active.Store(set)
+	c := s.idleClock()
+	if before, err = s.due(c); err != nil {
+		return before, false, err
+	}
+	s.st.parts[0].next = 0
+	after, err = s.due(c)
+	return before, after, err
 }
 
 // NoTime is before all time.

@@ -172,3 +172,12 @@ func TestRetentionMargin(t *testing.T) {
 	}
 	p.stop(t)
 }
+
+// TestRulesBeforeAnything applies rules while a shard has not read its first record: it has no offsets to commit, so it can commit nothing.
+func TestRulesBeforeAnything(t *testing.T) {
+	other := mustRules(t, strings.Replace(testRules, "< 20'", "< 25'", 1))
+	before, after, err := engine.DueForRules(newRig(t, 1).idle(), other)
+	if err != nil || before || !after {
+		t.Errorf("due before it has read anything: %t, after: %t, %v", before, after, err)
+	}
+}

@@ -200,9 +200,21 @@ func (s *shard) beginIdle(c clockInput) {
 
 func (s *shard) newGap() { s.ep.cut, s.ep.lastDue, s.ep.lastID = false, noTime, "" }
 
+// placed says that some input's place is known. Before, a shard that has never read anything can commit nothing: a transaction without
+// offsets is not fenced. What it reads first tells where its inputs begin.
+func (s *shard) placed() bool {
+	return slices.ContainsFunc(s.st.parts, func(p part) bool { return p.next >= 0 })
+}
+
 // due says whether there is something to do at the given clock readings.
 func (s *shard) due(c clockInput) (bool, error) {
-	if len(s.queue) > 0 || s.st.oldRules != nil || s.wantsSwitch() {
+	if len(s.queue) > 0 {
+		return true, nil
+	}
+	if !s.placed() {
+		return false, nil
+	}
+	if s.st.oldRules != nil || s.wantsSwitch() {
 		return true, nil
 	}
 	st := shardState{tick: s.st.tick, cap: c.cap, wall: c.wall, base: c.base, parts: slices.Clone(s.st.parts)}

@@ -268,6 +268,9 @@ func (c *Client) Commit(_ context.Context, t *engine.Transaction) error {
 
 // write makes a transaction's records and offsets what committed readers see. Callers hold the lock.
 func (l *Log) write(t *engine.Transaction) {
+	if len(t.Offsets) == 0 {
+		panic("bug: a transaction without offsets is not fenced")
+	}
 	touched := map[engine.TopicPartition]bool{}
 	for i := range t.Records {
 		r := &t.Records[i]
