@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"maps"
 	"math"
-	"slices"
 
 	"leadstream/rules"
 	"leadstream/state"
@@ -75,8 +73,14 @@ func (s *shard) oldestUnlaid(ep *shardEpoch, sl *slice) uint64 {
 			note(ep.number)
 		}
 	}
+	laid := map[*entry]bool{}
+	if sl != nil && sl.shard == s && len(s.unlaid) > 0 {
+		for _, x := range sl.entries {
+			laid[x.entry] = x.tomb
+		}
+	}
 	for e, epoch := range s.unlaid {
-		if sl == nil || sl.shard != s || !slices.ContainsFunc(sl.entries, func(x sliced) bool { return x.tomb && x.entry == e }) {
+		if !laid[e] {
 			note(epoch)
 		}
 	}
@@ -143,41 +147,39 @@ func (s *shard) layBar(bars []cell, v *lead.Lead) []cell {
 	return append(bars, c)
 }
 
-// lapsed notes that a bar's time seems to be over.
-func (s *shard) lapsed(id string) {
-	if _, ok := s.over[id]; !ok {
-		s.over[id] = 0
-	}
+// lapse is a bar whose time is over.
+type lapse struct {
+	id    string
+	since uint64 // the epoch after which that is sure, 0 before it is
 }
 
-// expire appends up to n ends of bars: of those whose time was over in all the epochs that may be done again.
+// lapsed notes that a bar's time seems to be over. It may be noted twice: the second time it is not there any more.
+func (s *shard) lapsed(id string) { s.over = append(s.over, lapse{id: id}) }
+
+// expire appends up to n ends of bars: of those whose time was over in all the epochs that may be done again. They are
+// looked at in the order in which they were noted: what is behind one that has to wait has to wait as well.
 func (s *shard) expire(bars []cell, n int) []cell {
-	if len(s.over) == 0 {
-		return bars
-	}
-	for _, id := range slices.Sorted(maps.Keys(s.over)) {
-		if n <= 0 {
+	for ; len(s.over) > 0 && n > 0; s.over = s.over[1:] {
+		l := &s.over[0]
+		was, err := s.fromStore(l.id)
+		if err != nil || s.laying[l.id] > 0 {
 			break
 		}
-		was, err := s.fromStore(id)
-		switch {
-		case err != nil || s.laying[id] > 0:
-			continue
-		case was == nil:
-			delete(s.over, id)
-			continue
-		case was.Due > s.done.tick: // it is another one by now
-			delete(s.over, id)
-			s.timers.hint(id, was.Due)
-			continue
-		case s.over[id] == 0:
-			s.over[id] = s.done.epoch
-		}
-		if s.redoPoint(s.done.epoch, false) < s.over[id] {
+		if was == nil {
 			continue
 		}
-		s.laying[id]++
-		bars = append(bars, cell{id: id, due: lead.Never, oldDue: was.Due})
+		if was.Due > s.done.tick { // it is another one by now, or the epoch in which it was over was not committed
+			s.timers.hint(l.id, was.Due)
+			continue
+		}
+		if l.since == 0 {
+			l.since = s.done.epoch
+		}
+		if s.redoPoint(s.done.epoch, false) < l.since {
+			break
+		}
+		s.laying[l.id]++
+		bars = append(bars, cell{id: l.id, due: lead.Never, oldDue: was.Due})
 		n--
 	}
 	return bars
@@ -190,11 +192,10 @@ func (s *shard) barsDone(bars []cell, stored bool) {
 			delete(s.laying, c.id)
 		}
 		switch {
-		case !stored:
-		case c.version == nil:
-			delete(s.over, c.id)
-		default:
+		case stored:
 			s.timers.hint(c.id, c.due)
+		case c.version == nil:
+			s.lapsed(c.id)
 		}
 	}
 }

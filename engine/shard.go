@@ -49,7 +49,7 @@ type shard struct {
 	graves []grave           // what is gone and still stored
 	unlaid map[*entry]uint64 // nodes that are gone and not laid, by the epoch in which they went
 	laying map[string]int    // bars that are on their way to the store
-	over   map[string]uint64 // bars whose time is over, and since which epoch, 0 before that is known
+	over   []lapse           // bars whose time is over
 	urgent uint64            // the last epoch in which somebody who waits had something erased
 	sweep  *sweep            // the walk of a rule switch, nil when there is none
 	redo   *redo             // set during recovery
