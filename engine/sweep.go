@@ -17,10 +17,9 @@ type sweep struct {
 // sweepLeads bounds the leads of one shard that one epoch looks at for a switch. Tests lower it.
 var sweepLeads = 2000
 
-// wantsSwitch says whether the next epoch begins with a rule switch. A shard that has no position yet has no lead either, and
-// waits: an epoch of its own would commit no offset, and the offsets are the fence.
+// wantsSwitch says whether the next epoch begins with a rule switch.
 func (s *shard) wantsSwitch() bool {
-	return s.redo == nil && s.st.oldRules == nil && s.st.parts[0].next != StartOfPartition && s.st.rules.ID() != s.active.Load().ID()
+	return s.redo == nil && s.st.oldRules == nil && s.st.rules.ID() != s.active.Load().ID()
 }
 
 // switchRules begins a rule switch, at the shard's tick.
