@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,9 @@ type Engine struct {
 	fileKnown atomic.Bool
 	started   bool  // the loop runs; readRules belongs to watchRules
 	rulesNext int64 // where readRules goes on
+	// partitions are the sources' numbers of partitions, guarded by mu; grown says that a shard may not have all of its own.
+	partitions map[string]int32
+	grown      atomic.Bool
 
 	// Channels between Run's loop and the goroutines it starts.
 	polled    chan []Fetch
@@ -91,7 +95,7 @@ func newEngine(cfg Config) *Engine {
 		cuts: make(chan cutRequest, 1), failed: make(chan error, 8),
 	}
 	e.active.Store(cfg.Rules)
-	e.rulesNext = StartOfPartition
+	e.rulesNext, e.partitions = StartOfPartition, maps.Clone(cfg.SourcePartitions)
 	for i := range cfg.Sources {
 		e.sources[cfg.Sources[i].Topic] = &cfg.Sources[i]
 	}

@@ -97,6 +97,9 @@ func (e *Engine) runLoop(ctx, work context.Context) error {
 		if !more {
 			return e.stop()
 		}
+		if err == nil && e.grown.Swap(false) {
+			err = e.grow()
+		}
 		if err == nil {
 			err = e.work()
 		}
@@ -257,6 +260,7 @@ func (e *Engine) install(r restoration) error {
 	e.mu.Unlock()
 	e.reread(nil, e.starts(r.s))
 	lp.addMark(r.id, mark{epoch: r.s.st.epoch, wall: e.cfg.Clock(), inbox: r.s.st.parts[0].next}, r.s.st.parts)
+	e.grown.Store(true) // a source may have grown meanwhile
 	r.laps.lap("install_ms")
 	dur := r.laps.last.Sub(r.laps.began)
 	e.m.restoreSeconds.Observe(dur.Seconds())

@@ -357,13 +357,15 @@ func (e *Engine) redoChunk(ctx context.Context, s *shard, chunk []*JournalRecord
 // wantedParts are the input partitions of a shard as configured: its inbox first, then by topic and partition.
 func (e *Engine) wantedParts(id int32) []TopicPartition {
 	parts := []TopicPartition{{e.cfg.topic(TopicInbox), id}}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
 	topics := make([]string, 0, len(e.sources))
 	for t := range e.sources {
 		topics = append(topics, t)
 	}
 	slices.Sort(topics)
 	for _, t := range topics {
-		for p := id; p < e.cfg.SourcePartitions[t]; p += e.cfg.Shards {
+		for p := id; p < e.partitions[t]; p += e.cfg.Shards {
 			parts = append(parts, TopicPartition{t, p})
 		}
 	}
@@ -378,6 +380,10 @@ func (s *shard) reconcile(want []TopicPartition) {
 		p := part{TopicPartition: tp, source: s.sources[tp.Topic], next: StartOfPartition, watermark: noTime, floor: noTime, leaderEpoch: -1}
 		if i := slices.IndexFunc(old, func(o part) bool { return o.TopicPartition == tp }); i >= 0 {
 			p = old[i]
+		} else if p.source != nil && s.st.epoch > 0 {
+			// One that is new begins where the shard is: it takes it neither back nor on, and while it is empty it follows the
+			// wall clock at once if the shard does.
+			p.watermark = s.st.tick
 		}
 		s.st.parts = append(s.st.parts, p)
 	}

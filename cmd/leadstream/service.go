@@ -271,7 +271,7 @@ func (s *service) run(ctx context.Context) error {
 		cancel(apiErr)
 	})
 	running.Go(func() {
-		if topicErr = s.cluster.Watch(ctx, s.sourceTopics()); topicErr != nil {
+		if topicErr = s.cluster.Watch(ctx, s.sourceTopics(), s.engine.SourceGrown); topicErr != nil {
 			cancel(topicErr)
 		}
 	})

@@ -16,8 +16,9 @@ import (
 // deleted, deleted and made anew, or one of the application's own was given more partitions. Without it a
 // deleted topic looks like a cluster that does not answer, and is waited for for ever; one made anew has other
 // records at the offsets that are remembered. A topic counts as deleted when two looks in a row do not find it.
-func (c *Cluster) Watch(ctx context.Context, sources []string) error {
-	w := topicWatch{c: c, seen: map[string]kadm.TopicDetail{}, missing: map[string]bool{}}
+// grown is told how many partitions a source has, at first and when it was given more; it may be nil.
+func (c *Cluster) Watch(ctx context.Context, sources []string, grown func(topic string, partitions int32)) error {
+	w := topicWatch{c: c, grown: grown, seen: map[string]kadm.TopicDetail{}, missing: map[string]bool{}}
 	for _, t := range engine.Topics() {
 		w.names = append(w.names, c.TopicName(t))
 	}
@@ -52,6 +53,7 @@ type topicWatch struct {
 	own     int
 	seen    map[string]kadm.TopicDetail
 	missing map[string]bool // at the last look
+	grown   func(topic string, partitions int32)
 }
 
 // look compares the topics with how they were seen first. That the cluster does not answer is others' to say.
@@ -78,10 +80,14 @@ func (w *topicWatch) look(ctx context.Context) error {
 			return fmt.Errorf("%w: topic %q was deleted and made anew while it was in use: what was read of it is not in it any more; give its successor another name, or start a new application name",
 				engine.ErrDisagree, name)
 		case i < w.own && len(d.Partitions) != len(was.Partitions):
-			return fmt.Errorf("%w: topic %q had %d partitions and has %d: they are shards and can't be changed; a topic can't be made smaller, so start a new application name",
+			return fmt.Errorf("%w: topic %q had %d partitions and has %d: each is a shard. That can't be undone: stop all instances and run `leadstream reshard`, which moves the application into new topics",
 				engine.ErrDisagree, name, len(was.Partitions), len(d.Partitions))
 		}
 		delete(w.missing, name)
+		if n := len(d.Partitions); i >= w.own && w.grown != nil && (!known || n > len(was.Partitions)) {
+			w.seen[name] = d
+			w.grown(name, int32(n))
+		}
 	}
 	return nil
 }

@@ -50,11 +50,11 @@ func TestWatch(t *testing.T) {
 			defer cancel()
 			if tt.change == nil {
 				cancel()
-				must(t, c.Watch(ctx, []string{"there"}))
+				must(t, c.Watch(ctx, []string{"there"}, nil))
 				return
 			}
 			done := make(chan error, 1)
-			go func() { done <- c.Watch(ctx, []string{"there"}) }()
+			go func() { done <- c.Watch(ctx, []string{"there"}, nil) }()
 			tt.change(t, b, kadm.NewClient(c.admin))
 			// Whoever has seen the topic before says so; Watch may only have begun after it.
 			for deadline := time.Now().Add(30 * time.Second); err == nil && time.Now().Before(deadline); time.Sleep(time.Millisecond) {

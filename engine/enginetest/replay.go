@@ -109,6 +109,12 @@ func (s *shardReplay) epoch(ctx context.Context, j *engine.JournalRecord) error 
 	for _, rg := range j.Ranges {
 		left += rg.Count
 	}
+	for _, p := range j.Parts {
+		tp := engine.TopicPartition{Topic: p.Topic, Partition: p.Partition}
+		if _, known := s.marks[tp]; !known && s.last > 1 && p.WatermarkStart == j.TickStart {
+			s.marks[tp] = p.WatermarkStart // a partition that is new begins where the shard is
+		}
+	}
 	if s.tick != j.TickStart {
 		return fmt.Errorf("epoch %d starts at tick %d, replay is at %d", j.Epoch, j.TickStart, s.tick)
 	}
