@@ -162,7 +162,7 @@ func (e *Engine) nextSlice() *slice {
 		lp.turn = (lp.turn + 1) % int32(len(ids))
 		s := e.live[ids[lp.turn]]
 		upTo, n, bytes := lp.agedTo(s.id, old), e.cfg.SliceLeads, e.cfg.SliceBytes
-		if s.dirty.len() > e.cfg.DirtyLimit/2 {
+		if s.dirty.len() > e.dirtyLimit()/2 {
 			upTo, n, bytes = ^uint64(0), 4*n, 4*bytes
 		}
 		upTo = max(upTo, s.hurry())
@@ -172,6 +172,17 @@ func (e *Engine) nextSlice() *slice {
 	}
 	return nil
 }
+
+// dirtyLimit is how many leads of a shard may wait to be written. They can't be evicted, so they must not need more than
+// the shard's share of the cache: a lead of a few events takes about leadBytes.
+func (e *Engine) dirtyLimit() int {
+	return min(e.cfg.DirtyLimit, max(minDirty, int(e.cacheShare.Load()/leadBytes)))
+}
+
+const (
+	leadBytes = 1 << 10
+	minDirty  = 1000 // with fewer, hot leads would be written in every epoch
+)
 
 // agedTo is the last epoch of a shard that ended at or before a wall clock time.
 func (lp *loop) agedTo(id int32, wall int64) uint64 {

@@ -58,7 +58,7 @@ type Config struct {
 	// CacheBytes bounds the estimated heap of cached clean leads over all shards. Default 256 MiB.
 	CacheBytes int64
 	// DirtyLimit is the number of changed, unwritten leads of a shard over which slices grow and
-	// reading pauses. Default 200,000.
+	// reading pauses. Default 200,000. A cache that holds fewer, at 1 KiB each, lowers it, to 1,000 at the least.
 	DirtyLimit int
 	// MaxRecordBytes is the largest key and value that fit a topic of ours: the largest source record and
 	// room for where it came from. An event that does not fit the inbox is a dead letter, a dead letter that does not

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"leadstream/engine"
 )
@@ -38,4 +39,19 @@ func TestTooLargeToForward(t *testing.T) {
 	if headers["__streams.errors.exception"] != "too_large" || headers["__streams.errors.offset"] != "1" || headers["__streams.errors.topic"] != "web" {
 		t.Errorf("headers %v", headers)
 	}
+}
+
+// TestChangedLeadsAreBounded changes more leads than a small cache may hold, with hours until they are due to be written: they are
+// written sooner.
+func TestChangedLeadsAreBounded(t *testing.T) {
+	r := newRig(t, 1)
+	r.tune = func(c *engine.Config) { c.CacheBytes, c.CheckpointInterval, c.MaxPoll = 1<<16, time.Hour, 200 }
+	r.produce(1, 5000, 6000)
+	p := r.start("a", t.TempDir(), nil)
+	r.settle(p)
+	eventually(t, "leads to be written", func() bool { return p.engine.Status().Shards[0].DirtyLeads <= 1000 })
+	if n := len(r.log.Records(engine.TopicPartition{Topic: engine.TopicName("app", engine.TopicState)})); n < 1000 {
+		t.Errorf("%d leads were written", n)
+	}
+	p.stop(t)
 }

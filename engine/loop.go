@@ -120,7 +120,7 @@ func (e *Engine) runLoop(ctx, work context.Context) error {
 // backlogged says that nothing more should be read now.
 func (e *Engine) backlogged() bool {
 	for _, s := range e.live {
-		if len(s.queue) > 64 || s.dirty.len() > e.cfg.DirtyLimit {
+		if len(s.queue) > 64 || s.dirty.len() > e.dirtyLimit() {
 			return true
 		}
 	}
