@@ -412,6 +412,7 @@ func (e *Engine) countRules(s *shard) {
 			e.m.edgesDropped.WithLabelValues(set.Handoffs()[i]).Add(float64(n))
 		}
 	}
+	e.m.accounts.add(c)
 	e.m.linked.Add(float64(c.Linked))
 	e.m.claimed.Add(float64(c.Claimed))
 	for why := uint8(1); why < rules.NumWhys; why++ {

@@ -55,6 +55,9 @@ func (s *shard) applyLetter(p *part, r *Record, m *rules.Letter) error {
 	if until := s.barred(e); until != 0 && m.Time <= until {
 		return s.turnAway(p, r, m, until)
 	}
+	if m.Kind == rules.AccountLetter && absent(e) {
+		return nil // a member that was removed
+	}
 	if e == nil {
 		e = s.create(m.To)
 	}

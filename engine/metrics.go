@@ -63,6 +63,7 @@ type metrics struct {
 	barred, removed                                      prometheus.Counter
 
 	standbyReloads, takeovers prometheus.Counter
+	accounts                  accountMetrics
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -118,6 +119,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		standbyReloads: counter("standby_reloads_total", "Times that a standby began anew."),
 		takeovers:      counter("takeovers_total", "Shards taken over from a standby of this process."),
 		skewed:         prometheus.NewGauge(prometheus.GaugeOpts{Name: "leadstream_engine_clock_skewed", Help: "1 while the broker's clock and ours differ by over a minute: time-driven changes then wait for events."}),
+		accounts:       newAccountMetrics(counter),
 	}
 	for _, k := range []lead.Kind{lead.StageChanged, lead.HandOff, lead.LeadMerged, lead.LeadErased, lead.LeadExpired} {
 		m.outputs.WithLabelValues(k.String())
@@ -143,6 +145,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			m.checkpointed, m.epochSeconds, m.commitSeconds, m.restoreSeconds, m.shards, m.skewed, m.refused, m.commands, m.missed,
 			m.letters, m.linked, m.claimed, m.linksRefused, m.barred, m.removed, m.diverged)
 		reg.MustRegister(m.standbyReloads, m.takeovers, m.margin)
+		m.accounts.register(reg)
 	}
 	return m
 }

@@ -53,6 +53,7 @@ func TestPeople(t *testing.T) {
 		}
 		c := &crowd{t: t, rng: rng, seed: seed, now: base, shards: shards, fleet: engine.NewFleet(engines[shards], rng, base),
 			groups: map[string]string{}, known: map[string]string{}, byID: map[string][]*happening{}}
+		c.again = fmt.Sprintf("go test ./engine -run TestPeople -people 1 -people-first %d", seed)
 		c.fleet.Stores = rng.IntN(10) == 0
 		c.draw()
 		c.run()
@@ -107,6 +108,7 @@ type crowd struct {
 	ids    []string
 	loose  bool // links may be refused, ids separated
 	erases bool // people are erased meanwhile
+	again  string
 }
 
 func find(m map[string]string, id string) string {
@@ -274,6 +276,16 @@ func (c *crowd) event(user, device, kind, email string) {
 
 // run delivers all of it, and looks at what has become of it.
 func (c *crowd) run() {
+	c.deliverAll()
+	c.check()
+	if c.rng.IntN(2) == 0 {
+		c.fleet.Clean = false
+		c.farewell()
+	}
+}
+
+// deliverAll delivers all of it, until nothing is left to do.
+func (c *crowd) deliverAll() {
 	for _, h := range c.happen {
 		c.deliver(h)
 		if c.rng.IntN(10) == 0 && h.command == nil {
@@ -284,11 +296,6 @@ func (c *crowd) run() {
 		}
 	}
 	c.drain()
-	c.check()
-	if c.rng.IntN(2) == 0 {
-		c.fleet.Clean = false
-		c.farewell()
-	}
 }
 
 // drain lets the shards work until nothing is left to do.
@@ -305,7 +312,7 @@ func (c *crowd) drain() {
 
 func (c *crowd) fatalf(format string, args ...any) {
 	c.t.Helper()
-	c.t.Fatalf("%s\nagain: go test ./engine -run TestPeople -people 1 -people-first %d", fmt.Sprintf(format, args...), c.seed)
+	c.t.Fatalf("%s\nagain: %s", fmt.Sprintf(format, args...), c.again)
 }
 
 func (c *crowd) step() {

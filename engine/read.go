@@ -21,6 +21,8 @@ type LeadView struct {
 	// IDs are the ids that were merged into the lead, sorted; Refused the newest links that were refused, oldest first.
 	IDs     []string
 	Refused []lead.Refusal
+	// Account is the account that the lead belongs to, Role what it is there; both "" for none.
+	Account, Role string
 }
 
 // ElsewhereError is ErrNotOwned with the shard that is not live here: that of the id, or of one that it points to.
@@ -46,7 +48,9 @@ func (e *Engine) Lead(_ context.Context, id string, at int64) (*LeadView, error)
 	if err != nil {
 		return nil, err
 	}
-	v := &LeadView{View: set.NewEvaluator().View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version(), Refused: l.Refused}
+	ev := set.NewEvaluator()
+	v := &LeadView{View: ev.View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version(), Refused: l.Refused}
+	v.Account, v.Role = ev.Account(l)
 	for _, x := range l.IDs {
 		if x.Merged {
 			v.IDs = append(v.IDs, x.ID)
@@ -60,7 +64,7 @@ func (e *Engine) node(id string) (*lead.Lead, int32, error) {
 	for range rules.MaxHops {
 		shard := ShardOf([]byte(id), e.cfg.Shards)
 		l, err := e.committedLead(shard, id)
-		if err != nil || l.Identifier {
+		if err != nil || l.Identifier || rules.IsAccount(id) {
 			return nil, shard, cmp.Or(err, ErrNotFound)
 		}
 		if l.Forward == "" {

@@ -119,6 +119,9 @@ func (b *builder) flatten(op string, args []ast.Expr, to []node) []node {
 
 // comparison builds `left op right`; nil leaves it to CEL.
 func (b *builder) comparison(e ast.Expr, op cmpOp, left, right ast.Expr) node {
+	if accountScoreName(left) != "" || accountScoreName(right) != "" {
+		return b.accountComparison(e, op, left, right)
+	}
 	if b.timed(left) || b.timed(right) {
 		return b.timedComparison(e, op, left, right)
 	}
@@ -251,6 +254,9 @@ func (b *builder) textComparison(op cmpOp, left ast.Expr, right []ast.Expr) node
 	if src == nil || op != opEQ && op != opNE {
 		return nil
 	}
+	if b.neverIs(src, right); b.bad {
+		return nil
+	}
 	test := textTest{op: textIn}
 	for _, x := range right {
 		s, ok := stringLiteral(x)
@@ -303,7 +309,7 @@ func (b *builder) wrap(ofEvent bool, n node) node {
 }
 
 func (b *builder) reading(root pathRoot, n node) node {
-	if root == rootTraits {
+	if root == rootTraits || root == rootAccount {
 		return n
 	}
 	b.deps.event = true
@@ -316,6 +322,9 @@ func (b *builder) textSource(e ast.Expr) (src textSource, ofEvent bool) {
 	switch {
 	case !ok:
 		return nil, false
+	case name == "account.id", name == "account.role", name == "account.stage":
+		b.readsAccount(name)
+		return accountText(name), false
 	case name == "lead.id", name == "lead.user_id":
 		return leadText{name == "lead.user_id"}, false
 	case len(name) > 6 && name[:6] == "event.":
@@ -379,6 +388,9 @@ func (b *builder) pathOf(e ast.Expr) (path, bool) {
 }
 
 func (b *builder) readsTrait(p path) {
+	if p.root == rootAccount {
+		b.readsAccount("account.traits")
+	}
 	if p.root == rootTraits && len(p.keys) > 0 && !slices.Contains(b.deps.traits, p.keys[0]) {
 		b.deps.traits = append(b.deps.traits, p.keys[0])
 	}

@@ -127,6 +127,10 @@ func (t *termTaker) ident(e ast.Expr) {
 		t.event = true
 	case strings.HasPrefix(name, "lead."):
 		t.b.deps.lead = true
+	case accountScoreName(e) != "":
+		t.b.errorf(e, "%s may only be compared with a constant, as in %s >= 50: the account says when it crosses it", name, name)
+	case strings.HasPrefix(name, "account."):
+		t.b.readsAccount(name)
 	case name == "stage":
 		t.b.deps.stage = true
 	case strings.HasPrefix(name, "grade."):
@@ -149,6 +153,12 @@ func (t *termTaker) ident(e ast.Expr) {
 func (t *termTaker) call(e ast.Expr, top bool) {
 	c := e.AsCall()
 	name, args := c.FunctionName(), c.Args()
+	if op, ok := compareOps[name]; ok && (accountScoreName(args[0]) != "" || accountScoreName(args[1]) != "") {
+		if n := t.b.accountComparison(e, op, args[0], args[1]); n != nil {
+			t.replace(e, term{cond: n}, types.BoolType)
+		}
+		return
+	}
 	if op, ok := compareOps[name]; ok && (t.b.timed(args[0]) || t.b.timed(args[1])) {
 		if !top || !t.b.bad {
 			if n := t.b.timedComparison(e, op, args[0], args[1]); n != nil {
@@ -166,7 +176,10 @@ func (t *termTaker) call(e ast.Expr, top bool) {
 	case name == "then", name == "without":
 		t.replace(e, term{cond: t.b.pair(c)}, types.BoolType)
 		return
-	case name == "count", name == "sum", name == "distinct":
+	case name == "members":
+		t.replace(e, term{num: t.b.memberTerm(c)}, types.DoubleType)
+		return
+	case name == "count", name == "sum", name == "distinct", name == "people":
 		t.replace(e, term{num: t.b.windowTerm(c)}, types.DoubleType)
 		return
 	case name == "first", name == "last":
@@ -236,7 +249,7 @@ func (ld *loader) compileNumber(t text, rule int) *number {
 		return &number{isConst: true, value: v, rule: rule}
 	}
 	if m, isPath := b.path(e); isPath && len(m.keys) > 0 {
-		b.deps.event = m.root != rootTraits
+		b.deps.event = m.root != rootTraits && m.root != rootAccount
 		return &number{member: &m, rule: rule, deps: b.deps}
 	}
 	x, ok := b.leave(e, t.place != inState) // a state line that adds a score would change all the time

@@ -32,6 +32,14 @@ func (b *builder) windowTerm(c ast.CallExpr) *windowTerm {
 	args := c.Args()
 	t := &windowTerm{span: span(args[len(args)-1])}
 	b.deps.timed = true
+	if c.FunctionName() == "people" {
+		s, _ := stringLiteral(args[0])
+		t.kind = windowOfDistinct
+		t.keeper = b.ld.keeperSlot(b.ld.signalAt[s], keeper{name: "people " + strconv.Quote(s), distinct: true})
+		b.ld.addSpan(t.keeper, t.span)
+		b.readsWindow(t.keeper)
+		return t
+	}
 	if c.FunctionName() == "count" {
 		t.keeper = b.signal(args[0])
 		b.ld.addSpan(t.keeper, t.span)
@@ -60,9 +68,11 @@ func (b *builder) windowComparison(op cmpOp, left, right ast.Expr) node {
 		return nil
 	}
 	switch name := left.AsCall().FunctionName(); name {
-	case "count", "sum", "distinct":
-		if name == "distinct" && c > maxEntries {
-			b.errorf(right, "distinct() knows the %d latest values, so it is never more than that; found %v", maxEntries, c)
+	case "members":
+		return &numCompare{b.memberTerm(left.AsCall()), op, c}
+	case "count", "sum", "distinct", "people":
+		if (name == "distinct" || name == "people") && c > maxEntries {
+			b.errorf(right, "%s() knows the %d latest values, so it is never more than that; found %v", name, maxEntries, c)
 			return nil
 		}
 		return &numCompare{b.windowTerm(left.AsCall()), op, c}

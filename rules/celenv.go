@@ -61,7 +61,7 @@ func pairOverloads(name string) []cel.FunctionOpt {
 var celMapType = cel.MapType(cel.StringType, cel.DynType)
 
 // newEnv returns the environment that all expressions of one rule set are checked in.
-func newEnv(scores, graded, matrices []string) (*cel.Env, error) {
+func newEnv(scores, graded, matrices, accountScores []string) (*cel.Env, error) {
 	opts := []cel.EnvOption{
 		cel.StdLib(),
 		ext.Strings(ext.StringsVersion(4)),
@@ -85,7 +85,7 @@ func newEnv(scores, graded, matrices []string) (*cel.Env, error) {
 		cel.Variable("lead.events", cel.IntType),
 		cel.Variable("lead.ids", cel.IntType),
 	}
-	opts = append(opts, termFunctions...)
+	opts = append(append(opts, termFunctions...), accountVariables...)
 	for _, f := range eventStrings {
 		opts = append(opts, cel.Variable("event."+f, cel.StringType))
 	}
@@ -100,6 +100,9 @@ func newEnv(scores, graded, matrices []string) (*cel.Env, error) {
 	}
 	for _, m := range matrices {
 		opts = append(opts, cel.Variable("matrix."+m, cel.StringType))
+	}
+	for _, s := range accountScores {
+		opts = append(opts, cel.Variable("account.score."+s, cel.DoubleType))
 	}
 	for _, f := range localFields {
 		opts = append(opts, cel.Variable("local."+f, cel.IntType))

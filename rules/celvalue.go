@@ -40,6 +40,8 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return a.term(&a.terms[i]), true
 	case name == "traits":
 		return &traitsVal{mapVal{keys: x.traitKeys, get: x.trait}}, true
+	case len(name) > 8 && name[:8] == "account.":
+		return a.account(name)
 	case name == "stage":
 		return types.String(x.set.stages[x.l.Stage].name), true
 	case len(name) > 6 && name[:6] == "event.":

@@ -68,6 +68,9 @@ const (
 
 // Command applies a command to a lead, which it changes in place, and appends what is to be said to out.
 func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead.Output, Verdict) {
+	if IsAccount(l.ID) && !e.set.ofAccounts() {
+		return e.accountCommand(l, c, out)
+	}
 	var hash uint64
 	if c.ID != "" {
 		hash = lead.HashString(c.ID)
@@ -115,6 +118,7 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 	e.changed()
 	e.evaluate(byEvent)
 	e.settle()
+	e.say()
 	return e.Fire(l, l.Clock, e.out), verdict
 }
 

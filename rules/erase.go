@@ -129,7 +129,9 @@ func until(at int64, suppress bool) int64 {
 
 // depart is where a lead leaves for good, erased or expired: it appends what all others are told who have something of it. m is
 // the letter for its ids. The lead is still whole.
-func (e *Evaluator) depart(l *lead.Lead, m *Letter, to []Letter) []Letter { return scatter(l, m, to) }
+func (e *Evaluator) depart(l *lead.Lead, m *Letter, to []Letter) []Letter {
+	return Depart(l, max(l.Clock, m.Time), m.Event, scatter(l, m, to))
+}
 
 // scatter appends a copy of m for every node that knows of n: the ids that are the lead's or were to be, the
 // identifiers that it named, and those that it was not linked to or was separated from.
@@ -228,6 +230,7 @@ func (e *Evaluator) Turn(m *Letter, from *lead.Lead, salt []byte, until int64, t
 	case m.Kind != StateLetter:
 		return to
 	}
+	to = Depart(from, m.Time, m.Event, to)
 	if from == nil {
 		from = &lead.Lead{}
 	}

@@ -35,7 +35,13 @@ type Evaluator struct {
 	own                           uint64     // Own of the contributions of the present message
 	old                           *Evaluator // of the rule set before a switch
 	out                           []lead.Output
-	letters                       []Letter // of timers
+	letters                       []Letter // of timers, and to and from accounts
+	// acct moves accounts; nil before the first. instead are places in accounts to be taken over by the present lead,
+	// groupTraits what it says of the account group.
+	acct        *Evaluator
+	instead     []placed
+	groupTraits []TraitNote
+	group       string
 	// marked[c] == stamp says that the event may have changed condition c, touched[s] score s; lookAtAll that any may have been;
 	// skipped that some was not looked at.
 	marked, touched    []uint64
@@ -54,7 +60,13 @@ func (s *Set) NewEvaluator() *Evaluator {
 }
 
 // Counts returns what the evaluator has counted. The caller reads and resets it between calls.
-func (e *Evaluator) Counts() *Counts { return e.counts }
+func (e *Evaluator) Counts() *Counts {
+	if e.acct != nil {
+		e.counts.add(e.acct.counts, e.set.accountRule, len(e.set.handoffs))
+		e.acct.counts.Reset()
+	}
+	return e.counts
+}
 
 // Apply applies an event to a lead, which it changes in place, and appends what is to be said to out. The
 // lead's timers due at or before the event's time fire first.
@@ -101,6 +113,9 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	if len(e.set.consent.purposes) > 0 {
 		e.updateConsent(ev, t)
 	}
+	if e.set.accounts != nil && ev.Type == lead.Group {
+		e.joinGroup(ev, t)
+	}
 	e.matchSignals(ev, t)
 	e.updateWindows(ev, t)
 	e.updateFields(ev, t)
@@ -111,6 +126,7 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	e.runRetracts()
 	e.evaluate(byEvent)
 	e.settle()
+	e.say()
 	// An inactivity whose due time a late event has moved into the past fires now, not when the shard's
 	// tick comes by: what a lead does must not depend on where the tick is.
 	return e.Fire(l, l.Clock, e.out), Applied

@@ -112,7 +112,7 @@ func nothingMissing(t *testing.T, set *Set, x *Explanation, l *lead.Lead) {
 // say what it asks for, or leave it as it is; eachNode and timedIn must look into it.
 func TestEveryConditionIsKnown(t *testing.T) {
 	known := []string{
-		"andNode", "celNode", "choiceNode", "clockNode", "consentNode", "constNode", "dateNode", "eventOnly", "fieldNode", "flagNode", "gradeNode", "hasNode",
+		"andNode", "celNode", "choiceNode", "clockNode", "consentNode", "constNode", "dateNode", "eventOnly", "factNode", "fieldNode", "flagNode", "gradeNode", "hasNode",
 		"intCompare", "matrixNode", "memberIn", "memberOrder", "memberText", "notNode", "numCompare", "orNode", "scoreNode", "signalNode",
 		"stageNode", "thenNode", "withoutNode",
 	}
@@ -144,7 +144,7 @@ func TestEveryConditionIsKnown(t *testing.T) {
 func TestEveryStateIsExplained(t *testing.T) {
 	explained := []string{
 		"ID", "Epoch", "Incarnation", "Seq", "Rules", "Clock", "FirstSeen", "LastSeen", "LastActive", "Events", "UserID", "Zone", "Stage",
-		"StageSince", "Ready", "Spins", "Due", "Scores", "Lines", "Signals", "Edges", "Traits", "Recent", "RecentNext", "Ledger", "Fields", "Tags", "Held", "Early", "Node", "IDs", "Claims", "Refused", "Named", "Consents",
+		"StageSince", "Ready", "Spins", "Due", "Scores", "Lines", "Signals", "Edges", "Traits", "Recent", "RecentNext", "Ledger", "Fields", "Tags", "Held", "Early", "Node", "IDs", "Claims", "Refused", "Named", "Consents", "Account",
 	}
 	for i := range reflect.TypeFor[lead.Lead]().NumField() {
 		if name := reflect.TypeFor[lead.Lead]().Field(i).Name; !slices.Contains(explained, name) {

@@ -42,6 +42,7 @@ func (s *Set) stateCosts() []StateCost {
 		})
 	}
 	z.rest()
+	z.account()
 	return z.list
 }
 

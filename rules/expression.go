@@ -148,6 +148,9 @@ func (ld *loader) inlined(t text) (*parsed, bool) {
 	if !in.inline(a.NativeRep().Expr(), nil) {
 		return nil, false // the definition's own mistake is reported where it stands
 	}
+	if ld.set.ofAccounts() {
+		ownAccount(a.NativeRep().Expr(), in.fac)
+	}
 	if ast.NodeCount(a.NativeRep()) > maxExpressionNodes || ast.ExceedsDepth(a.NativeRep(), 4*maxExpressionDepth) {
 		ld.problemAt(t, nil, "with its definitions put in, the expression is too large")
 		return nil, false

@@ -19,7 +19,7 @@ func (e *Evaluator) runHandoffs(m mode) bool {
 		}
 		changed, edge.On = true, on
 		switch {
-		case !on || m == bySwitch:
+		case !on || m == bySwitch || h.fact != 0:
 		case edge.Until != 0 && e.at < edge.Until:
 			e.counts.Dropped[i]++
 		default:

@@ -21,6 +21,9 @@ const (
 	SplitLetter
 	// EraseLetter says that the lead From was erased, and asks a node that may have been part of it to go.
 	EraseLetter
+	// MemberLetter tells an account what the lead From is to it; AccountLetter tells a member what the account From is.
+	MemberLetter
+	AccountLetter
 )
 
 // Cause is why ids are linked.
@@ -102,6 +105,8 @@ type Letter struct {
 	// Salt and Suppress are those of the Erase, in an EraseLetter.
 	Salt     []byte
 	Suppress bool
+	// Note is that of a MemberLetter or an AccountLetter.
+	Note *Note
 }
 
 // Route is the way of a message through pointers.

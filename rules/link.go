@@ -165,6 +165,12 @@ func (e *Evaluator) linkAnonymous(l *lead.Lead, ev *lead.Event, to []Letter) []L
 // Receive applies a letter to the node that it came to, which it changes in place. from is the decoded State of a
 // StateLetter, under this rule set, nil if it has none. It appends outputs and letters.
 func (e *Evaluator) Receive(n, from *lead.Lead, m *Letter, out []lead.Output, to []Letter) ([]lead.Output, []Letter, Verdict) {
+	switch m.Kind {
+	case MemberLetter:
+		return e.memberLetter(n, m, out), to, Applied
+	case AccountLetter:
+		return e.accountNews(n, m, out), to, Applied
+	}
 	if m.Kind == ClaimLetter {
 		return out, e.claim(n, m, to), Applied
 	}
@@ -178,7 +184,7 @@ func (e *Evaluator) Receive(n, from *lead.Lead, m *Letter, out []lead.Output, to
 	id, ok := e.Follow(n, &next.Route)
 	switch {
 	case !ok:
-		return out, to, TooFar
+		return out, Depart(from, m.Time, m.Event, to), TooFar
 	case id != "":
 		next.To = id
 		return out, append(to, next), Forwarded

@@ -323,6 +323,8 @@ func textName(src textSource) string {
 	switch src := src.(type) {
 	case eventText:
 		return "event." + eventStrings[src.field]
+	case accountText:
+		return string(src)
 	case leadText:
 		if src.user {
 			return "lead.user_id"

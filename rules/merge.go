@@ -25,6 +25,7 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 			adopt(l, from)
 		}
 	}
+	e.takeOver(l, from)
 	at := max(l.Clock, from.Clock)
 	stage := l.Stage
 	entered := l.StageSince
@@ -43,6 +44,7 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 	e.sayMerged(from.ID, m.Cause, stage, entered)
 	e.evaluate(byEvent)
 	e.settle()
+	e.say()
 	return e.Fire(l, l.Clock, e.out)
 }
 
@@ -64,6 +66,7 @@ func own(from *lead.Lead, into string) {
 func adopt(l, from *lead.Lead) {
 	keep := *l
 	*l = *from
+	l.Account = keep.Account
 	l.ID, l.Epoch, l.Incarnation, l.Seq, l.Node = keep.ID, keep.Epoch, keep.Incarnation, keep.Seq, keep.Node
 	l.IDs, l.Claims, l.Refused = keep.IDs, keep.Claims, keep.Refused
 }

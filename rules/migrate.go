@@ -12,6 +12,9 @@ import (
 // have the same name go on, new ones start empty, others go. Then the lead is evaluated: transitions
 // fire, edge bits are set without firing.
 func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output) []lead.Output {
+	if IsAccount(l.ID) && !e.set.ofAccounts() {
+		return e.migrateAccount(l, old, at, out)
+	}
 	if l.Forward != "" || !begun(l) {
 		e.reshape(l)
 		return out
@@ -35,6 +38,9 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	e.enter(l, at, nil)
 	e.trigger, e.own = byRules, 0
 	e.skipped = false
+	if e.set.ofAccounts() {
+		e.remake()
+	}
 	e.touchEverything()
 	moved := false
 	if gone != "" {
@@ -52,6 +58,7 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	if moved || l.Due <= at {
 		l.Clock = at
 	}
+	e.say()
 	return e.Fire(l, at, e.out)
 }
 

@@ -55,7 +55,7 @@ func (c *nameCheck) ident(e ast.Expr, locals []string) {
 	switch name {
 	case "stage":
 		c.allow(e, "stage")
-	case "event", "score", "grade", "lead", "matrix", "local":
+	case "event", "score", "grade", "lead", "matrix", "local", "account":
 		c.errorf(e, "%s needs a field: %s", name, oneOf(prefixed(name, c.ld.fieldsOf(name))))
 	case "consent":
 		c.errorf(e, `consent may only be read by a constant purpose: consent["email"]`)
@@ -64,18 +64,9 @@ func (c *nameCheck) ident(e ast.Expr, locals []string) {
 	case "traits":
 		c.errorf(e, `traits may only be read one by one, with a constant name: traits.email or traits["first name"]`)
 	default:
-		if what, known := laterRoots[name]; known {
-			c.errorf(e, "not supported by this version: %s", what)
-			return
-		}
-		known := append([]string{"event", "traits", "score", "grade", "stage", "lead", "tags", "consent", "matrix", "local"}, c.ld.defineNames...)
+		known := append([]string{"event", "traits", "score", "grade", "stage", "lead", "tags", "consent", "matrix", "local", "account"}, c.ld.defineNames...)
 		c.errorf(e, "unknown name %q%s", name, suggest(name, known))
 	}
-}
-
-// laterRoots are variables of the language that this version does not have.
-var laterRoots = map[string]string{
-	"account": "accounts",
 }
 
 func prefixed(root string, fields []string) []string {
@@ -101,11 +92,17 @@ func (ld *loader) fieldsOf(root string) []string {
 		return ld.matrixNames
 	case "local":
 		return localFields
+	case "account":
+		return accountFields
 	}
 	return nil
 }
 
 func (c *nameCheck) selection(e ast.Expr, locals []string) {
+	if path, ok := accountName(e); ok && !slices.Contains(locals, "account") {
+		c.account(e, path)
+		return
+	}
 	sel := e.AsSelect()
 	operand := sel.Operand()
 	if operand.Kind() != ast.IdentKind || slices.Contains(locals, operand.AsIdent()) {
@@ -154,6 +151,9 @@ func (c *nameCheck) trait(e ast.Expr, name string) {
 
 // allow reports whether a variable may be read where the expression stands.
 func (c *nameCheck) allow(e ast.Expr, root string) bool {
+	if !c.sideAllows(e, root) {
+		return false
+	}
 	switch p := c.p.place; {
 	case p == inDerived && root != "score":
 		c.errorf(e, "a derived score is a sum of scores with constant weights; it can't read %s", root)
@@ -174,7 +174,7 @@ func (c *nameCheck) allow(e ast.Expr, root string) bool {
 func (c *nameCheck) comprehension(e ast.Expr, locals []string) {
 	x := e.AsComprehension()
 	for _, v := range []string{x.IterVar(), x.IterVar2()} {
-		if v == "traits" || v == "stage" || v == "consent" || c.ld.fieldsOf(v) != nil || laterRoots[v] != "" || c.ld.defines[v] != nil {
+		if v == "traits" || v == "stage" || v == "consent" || c.ld.fieldsOf(v) != nil || c.ld.defines[v] != nil {
 			c.errorf(e, "the loop variable %q hides a name that rules know; call it something else", v)
 			return
 		}
@@ -207,6 +207,11 @@ func (c *nameCheck) call(e ast.Expr, locals []string) {
 	case name == operators.Index && len(args) == 2 && isIdent(args[0], "traits", locals):
 		if s, ok := stringLiteral(args[1]); ok {
 			c.trait(e, s)
+			return
+		}
+	case name == operators.Index && len(args) == 2 && isAccountTraits(args[0], locals):
+		if s, ok := stringLiteral(args[1]); ok {
+			c.account(e, []string{"traits", s})
 			return
 		}
 	case name == operators.Index && len(args) == 2 && isIdent(args[0], "tags", locals):
@@ -293,7 +298,7 @@ func (c *nameCheck) duration(call ast.CallExpr) {
 	arg.SetKindCase(c.fac.NewLiteral(arg.ID(), types.String(celDuration(ms))))
 }
 
-// termShape says what one of our functions takes: s a signal, f a field of the event, D a span, t a trait.
+// termShape says what one of our functions takes: s a signal, f a field of the event, D a span, t a trait, r a role.
 type termShape struct {
 	args string
 	form string // how it is written, for error texts
@@ -311,11 +316,13 @@ var terms = map[string]termShape{
 	"without":  {"ssD", `without("signal", "missing signal", "1h")`},
 	"in_stage": {"", `in_stage()`},
 	"until":    {"t", `until("trait")`},
+	"people":   {"sD", `people("signal", "7d")`},
+	"members":  {"r", `members() or members("decider")`},
 }
 
 // term checks the arguments of one of our functions.
 func (c *nameCheck) term(e ast.Expr, name string, shape termShape, args []ast.Expr) {
-	if len(args) != len(shape.args) {
+	if len(args) != len(shape.args) && (name != "members" || len(args) > 0) {
 		c.errorf(e, "%s() is written %s", name, shape.form)
 		return
 	}
@@ -326,8 +333,12 @@ func (c *nameCheck) term(e ast.Expr, name string, shape termShape, args []ast.Ex
 	if !c.allow(e, root) {
 		return
 	}
-	for i, kind := range shape.args {
+	for i, kind := range shape.args[:len(args)] {
 		switch kind {
+		case 'r':
+			if s, ok := stringLiteral(args[i]); !ok || !slices.Contains(roleNames, s) {
+				c.errorf(args[i], "members() takes a role as a constant: %s", oneOf(roleNames))
+			}
 		case 's':
 			c.signalArgument(args[i], name)
 		case 'f':

@@ -19,14 +19,7 @@ import (
 func Parse(files ...File) (*Set, error) { return parse(files, zoneVersion) }
 
 func parse(files []File, zones string) (*Set, error) {
-	ld := &loader{
-		collector: collector{order: make(map[string]int)},
-		set: &Set{consent: consentRules{gate: -1}, dedupe: defaultDedupe, identity: identityRules{maxIDs: defaultMaxIDs}, maxLate: defaultMaxLate, eraseGrace: defaultEraseGrace, maxFuture: defaultMaxFuture, machines: machines{
-			delivered: -1, mail: mustField("event.properties.email_id"), link: mustField("event.properties.link"),
-		}},
-		signalAt: make(map[string]int), scoreAt: make(map[string]int), stageAt: make(map[string]int),
-		defines: make(map[string]*define), traitNames: make(map[string]bool), seen: make(map[string]ynode),
-	}
+	ld := newLoader(make(map[string]int))
 	ld.set.source = encodeSource(files, zones)
 	if len(ld.set.source) > maxSourceBytes {
 		return nil, &Problems{List: []Problem{{File: files[0].Name, Message: fmt.Sprintf("the rule files are longer than %d bytes", maxSourceBytes)}}}
@@ -52,8 +45,22 @@ func parse(files []File, zones string) (*Set, error) {
 	sum := sha256.Sum256(ld.set.source)
 	ld.set.id = lead.RuleSetID(binary.BigEndian.Uint64(sum[:8]))
 	ld.set.version = hex.EncodeToString(sum[:8])
+	if a := ld.set.accounts; a != nil {
+		a.set.id, a.set.version = ld.set.id, ld.set.version
+	}
 	ld.set.warnings = ld.sorted(ld.warnings)
 	return ld.set, nil
+}
+
+func newLoader(order map[string]int) *loader {
+	return &loader{
+		collector: collector{order: order},
+		set: &Set{consent: consentRules{gate: -1}, dedupe: defaultDedupe, identity: identityRules{maxIDs: defaultMaxIDs}, maxLate: defaultMaxLate, eraseGrace: defaultEraseGrace, maxFuture: defaultMaxFuture, machines: machines{
+			delivered: -1, mail: mustField("event.properties.email_id"), link: mustField("event.properties.link"),
+		}},
+		signalAt: make(map[string]int), scoreAt: make(map[string]int), stageAt: make(map[string]int),
+		defines: make(map[string]*define), traitNames: make(map[string]bool), seen: make(map[string]ynode),
+	}
 }
 
 // loader reads a rule set in two passes: first all names and numbers, then, when every name is known, the
@@ -89,6 +96,8 @@ type loader struct {
 	conds      []placedCond
 	thresholds []threshold
 	gradeNodes map[int]ynode
+	// accounts is the section of that name, nil without it.
+	accounts *accountLoader
 }
 
 func (ld *loader) load(tops []ynode) {
@@ -111,7 +120,8 @@ func (ld *loader) load(tops []ynode) {
 			field{key: "max_future", read: ld.once("max_future", func(v ynode) { ld.setDuration(v, "max_future", 0, &ld.set.maxFuture) })},
 			field{key: "merge_rank", read: ld.once("merge_rank", ld.readMergeRank)},
 			field{key: "identity", read: ld.once("identity", ld.readIdentity)},
-			ld.unsupported("triggers", "triggers"), ld.unsupported("accounts", "accounts"),
+			field{key: "accounts", read: ld.once("accounts", ld.readAccounts)},
+			ld.unsupported("triggers", "triggers"),
 			field{key: "consent", read: ld.once("consent", ld.readConsent)}, ld.unsupported("caps", "caps"),
 			field{key: "retention", read: ld.once("retention", func(v ynode) { ld.setDuration(v, "retention", minRetention, &ld.set.retention) })},
 			field{key: "erase_grace", read: ld.once("erase_grace", func(v ynode) { ld.setDuration(v, "erase_grace", minGrace, &ld.set.eraseGrace) })},
@@ -121,17 +131,30 @@ func (ld *loader) load(tops []ynode) {
 	if len(tops) == 0 {
 		return
 	}
+	ld.finishStages()
+	ld.finishNames()
+	ld.beginAccounts()
+	if ld.compileLater(tops[0].f.name) {
+		ld.finishAccounts()
+		ld.finish()
+	}
+}
+
+func (ld *loader) finishStages() {
 	if len(ld.set.stages) == 0 && ld.seen["stages"].Node == nil {
 		ld.addStage(ynode{}, defaultStage)
 	}
 	for _, f := range ld.stageRefs {
 		f()
 	}
-	ld.finishNames()
-	env, err := newEnv(ld.scoreNames, ld.gradedNames, ld.matrixNames)
+}
+
+// compileLater compiles the expressions, when all names are known.
+func (ld *loader) compileLater(file string) bool {
+	env, err := newEnv(ld.scoreNames, ld.gradedNames, ld.matrixNames, ld.accountScores())
 	if err != nil {
-		ld.add(Problem{File: tops[0].f.name, Message: err.Error()})
-		return
+		ld.add(Problem{File: file, Message: err.Error()})
+		return false
 	}
 	ld.env = env
 	for _, name := range ld.defineNames {
@@ -140,7 +163,7 @@ func (ld *loader) load(tops []ynode) {
 	for _, f := range ld.later {
 		f()
 	}
-	ld.finish()
+	return true
 }
 
 // defaultStage is the one stage of a rule set that declares none.
@@ -313,7 +336,7 @@ func (ld *loader) readDefines(n ynode) {
 		case !isIdentifier(name):
 			ld.errorf(key, "a definition's name must be a word of letters, digits and _, found %q", shorten(name))
 			return
-		case name == "traits" || name == "stage" || ld.fieldsOf(name) != nil || name == "score" || name == "grade" || laterRoots[name] != "" || slices.Contains(celTypeNames, name):
+		case name == "traits" || name == "stage" || ld.fieldsOf(name) != nil || name == "score" || name == "grade" || name == "account" || slices.Contains(celTypeNames, name):
 			ld.errorf(key, "a definition can't be called %s, which expressions know already", name)
 			return
 		case ld.defines[name] != nil:

@@ -73,7 +73,6 @@ func (ld *loader) readScore(n ynode, slot int) {
 		field{key: "lines", read: func(v ynode) { lines = v }},
 		field{key: "derived", read: func(v ynode) { derivedFrom = v }},
 		field{key: "grades", read: func(v ynode) { ld.readGrades(v, slot) }},
-		ld.unsupported("account", "accounts"),
 	)
 	if len(decays) > 1 {
 		ld.errorf(decays[1], "%s has more than one decay; half_life, expire_after, linear_over and step exclude each other", what)

@@ -248,7 +248,9 @@ func (ld *loader) warnUnused() {
 		}
 	}
 	ld.warnUnreachable()
-	ld.lint()
+	if !ld.set.ofAccounts() {
+		ld.lint()
+	}
 }
 
 // warnUnreachable warns of stages that no transition leads to.

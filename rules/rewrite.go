@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
@@ -76,10 +78,10 @@ func variableType(name string) numType {
 		return intType
 	case "tags":
 		return tagsType
-	case "traits", "event.properties", "event.context", "event.traits":
+	case "traits", "event.properties", "event.context", "event.traits", "account.traits":
 		return dynType
 	}
-	if len(name) > 6 && name[:6] == "score." {
+	if len(name) > 6 && name[:6] == "score." || strings.HasPrefix(name, accountScorePrefix) {
 		return doubleType
 	}
 	return otherType
@@ -176,7 +178,7 @@ func (d *doubling) inferCall(c ast.CallExpr) numType {
 	case "math.@min", "math.@max":
 		d.inferList(args)
 		return dynType
-	case "count", "sum", "distinct", "double":
+	case "count", "sum", "distinct", "people", "members", "double":
 		return doubleType
 	case "dyn", "first", "last":
 		return dynType

@@ -34,6 +34,11 @@ type Set struct {
 	retracts  []retractRule
 	machines  machines
 	identity  identityRules
+	// accounts is nil without accounts; accountRule is where the names of their rules begin among rules.
+	accounts    *accountRules
+	accountRule int
+	// side is set in the rule set that moves accounts.
+	side *accountSide
 	// holds says that something is held back, at most for longestHold ms.
 	holds       bool
 	longestHold int64
@@ -147,6 +152,8 @@ type handoff struct {
 	cooldown     int64
 	team         string
 	acceptWithin int64
+	// fact is not 0 for what is no hand-off but a comparison that leads' conditions ask their account for.
+	fact uint64
 }
 
 // ID names the rule set by its content: the first 8 bytes of the hash that Version shows.
@@ -164,11 +171,14 @@ func (s *Set) MaxFuture() int64 { return s.maxFuture }
 // Rules names what Counts.Errors counts, in its order.
 func (s *Set) Rules() []string { return s.rules }
 
-// Handoffs returns the names of the hand-offs in file order.
+// Handoffs returns the names of the hand-offs in file order, those of accounts after those of leads.
 func (s *Set) Handoffs() []string {
 	names := make([]string, len(s.handoffs))
 	for i := range s.handoffs {
 		names[i] = s.handoffs[i].name
+	}
+	if a := s.accounts; a != nil {
+		names = append(names, a.set.Handoffs()[:a.set.side.normal]...)
 	}
 	return names
 }
@@ -184,6 +194,9 @@ func (s *Set) Stages() []string {
 
 // NewLead returns a lead that nothing has happened to yet. It begins with the first event applied to it.
 func (s *Set) NewLead(id string, incarnation uint32) *lead.Lead {
+	if IsAccount(id) && !s.ofAccounts() {
+		return s.newAccount(id, incarnation)
+	}
 	return &lead.Lead{
 		ID: id, Incarnation: incarnation, Rules: s.id, Due: never, LastActive: lead.NoTime,
 		Scores: make([]lead.Score, len(s.scores)), Edges: make([]lead.Edge, len(s.handoffs)),
@@ -206,12 +219,17 @@ type Counts struct {
 	// Linked counts nodes that became pointers, Merged leads that were merged into others, Claimed identifiers that
 	// leads named.
 	Linked, Merged, Claimed int64
+	// Told counts letters of leads to their accounts, Answered those of accounts to their members. Crowded counts leads that
+	// came to an account with no room for one more member of its own.
+	Told, Answered, Crowded int64
 	// Refused counts links that were refused, by the Why of a lead.Refusal.
 	Refused [NumWhys]int64
 	// Missed counts retractions by events of which nothing was known.
 	Missed int64
 	// Stopped counts leads that rest until their next event, because time alone moved them for too long.
 	Stopped int64
+	// LongGroups counts group calls whose id was too long; they put nobody anywhere.
+	LongGroups int64
 	// LongTraits counts trait values that were too long and kept as null.
 	LongTraits int64
 	// Errors counts evaluations that ended in an error, by Set.Rules.
@@ -221,7 +239,23 @@ type Counts struct {
 }
 
 func (s *Set) newCounts() *Counts {
-	return &Counts{Errors: make([]int64, len(s.rules)), Dropped: make([]int64, len(s.handoffs))}
+	n := len(s.handoffs)
+	if s.accounts != nil {
+		n += s.accounts.set.side.normal
+	}
+	return &Counts{Errors: make([]int64, len(s.rules)), Dropped: make([]int64, n)}
+}
+
+// add adds what accounts counted, whose rules and hand-offs come after others.
+func (c *Counts) add(a *Counts, rules, handoffs int) {
+	c.Late, c.Timers, c.Idle, c.Stopped = c.Late+a.Late, c.Timers+a.Timers, c.Idle+a.Idle, c.Stopped+a.Stopped
+	c.Answered, c.Duplicates = c.Answered+a.Answered, c.Duplicates+a.Duplicates
+	for i, n := range a.Errors {
+		c.Errors[rules+i] += n
+	}
+	for i := range len(c.Dropped) - handoffs {
+		c.Dropped[handoffs+i] += a.Dropped[i]
+	}
 }
 
 // Reset sets all counts to 0.

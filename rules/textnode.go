@@ -76,10 +76,12 @@ const (
 	rootContext
 	rootEventTraits
 	rootTraits
+	rootAccount // the account's traits
 )
 
 var pathRoots = map[string]pathRoot{
 	"event.properties": rootProperties, "event.context": rootContext, "event.traits": rootEventTraits, "traits": rootTraits,
+	"account.traits": rootAccount,
 }
 
 // value returns what is there. ok is false where CEL would find an error: the member is absent.
@@ -94,6 +96,8 @@ func (p *path) member(x *scope, n int) (v lead.Value, ok bool) {
 	switch p.root {
 	case rootTraits:
 		v = x.trait(p.keys[0])
+	case rootAccount:
+		v = x.accountTrait(p.keys[0])
 	case rootProperties:
 		v = x.ev.Properties.Get(p.keys[0])
 	case rootContext:

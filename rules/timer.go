@@ -9,6 +9,9 @@ func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Outp
 	if l.Due > due {
 		return out
 	}
+	if IsAccount(l.ID) && !e.set.ofAccounts() {
+		return e.fireAccount(l, due, out)
+	}
 	e.begin(l, out)
 	at := l.Clock
 	for l.Due <= due && l.Due != never {
@@ -20,6 +23,7 @@ func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Outp
 			e.expire(at)
 			break
 		}
+		e.say()
 		if !released && l.Due <= d {
 			panic("bug: a timer is due again at the ms at which it fired")
 		}

@@ -119,6 +119,10 @@ func (e *Evaluator) output(k lead.Kind) lead.Output {
 		Event: e.cause(), RuleSet: e.set.version, Scores: e.namedScores(), Matrices: e.namedCells(),
 	}
 	l.Seq++
+	if e.set.ofAccounts() {
+		o.Lead, o.Account = "", AccountOf(l.ID)
+		o.MemberCount, o.Members = int64(len(rows(l).Members))+rows(l).Others, e.topMembers(maxTop)
+	}
 	return o
 }
 

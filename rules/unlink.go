@@ -56,6 +56,7 @@ func (e *Evaluator) split(n *lead.Lead, m *Letter, out []lead.Output, to []Lette
 	e.touchEverything()
 	e.evaluate(byEvent)
 	e.settle()
+	e.say()
 	return e.Fire(n, n.Clock, e.out), append(to, back)
 }
 

@@ -114,6 +114,7 @@ func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadV
 		Scores: map[string]float64{}, Grades: map[string]string{},
 		FirstSeen: httpapi.Time(l.FirstSeen), LastSeen: httpapi.Time(l.LastSeen), Events: l.Events,
 		Shard: l.Shard, RuleSet: l.RuleSet, Ledger: []httpapi.Contribution{}, IDs: l.IDs,
+		Account: l.Account, Role: l.Role,
 	}
 	for _, r := range l.Refused {
 		view.RefusedLinks = append(view.RefusedLinks, httpapi.RefusedLink{ID: r.ID, With: r.With, Time: httpapi.Time(r.Time), Reason: rules.WhyName(r.Why)})

@@ -44,7 +44,7 @@ emits stage changes and hand-offs the moment a threshold is crossed, also when t
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w; see `%s --help`", errUsage, err, cmd.CommandPath())
 	})
-	root.AddCommand(p.runCommand(), p.demoCommand(), p.rulesCommand(), p.importCommand(), p.sourceCommand(), p.leadCommand(), p.statusCommand(), p.backupCommand(), p.restoreCommand(), p.reshardCommand(), p.tokenCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.demoCommand(), p.rulesCommand(), p.importCommand(), p.sourceCommand(), p.leadCommand(), p.accountCommand(), p.statusCommand(), p.backupCommand(), p.restoreCommand(), p.reshardCommand(), p.tokenCommand(), p.versionCommand())
 	return root
 }
 

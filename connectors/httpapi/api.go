@@ -12,6 +12,8 @@ type Leads interface {
 	// own clock is later, that one counts (AsOf says which). ErrNotFound: there is no such lead.
 	// ErrNotOwned, perhaps as an *ElsewhereError: another process has it.
 	Lead(ctx context.Context, id string, at int64) (*LeadView, error)
+	// Account returns an account as it is at the time at (ms), in the same way.
+	Account(ctx context.Context, id string, at int64) (*AccountView, error)
 }
 
 // Engine tells how the process is doing. Calls may overlap and never block on the engine's work.
@@ -78,6 +80,9 @@ type LeadView struct {
 	// one entry with the line "older", what min and max take away one with the line "limit".
 	Ledger []Contribution `json:"ledger"`
 	// IDs are the ids that were merged into the lead, RefusedLinks the newest links that were refused.
+	// Account is the account that the lead belongs to, Role what it is there.
+	Account      string        `json:"account,omitempty"`
+	Role         string        `json:"role,omitempty"`
 	IDs          []string      `json:"ids,omitempty"`
 	RefusedLinks []RefusedLink `json:"refused_links,omitempty"`
 }

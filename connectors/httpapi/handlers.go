@@ -20,13 +20,9 @@ func (s *Server) lead(w http.ResponseWriter, r *http.Request) {
 		problem(http.StatusNotFound, "lead-not-found", "No such lead", "").write(w)
 		return
 	}
-	at := s.cfg.Now().UnixMilli()
-	if text := r.URL.Query().Get("at"); text != "" {
-		var ok bool
-		if at, ok = parseTime(text); !ok {
-			problem(http.StatusBadRequest, "bad-parameter", "Bad parameter", "at must be a time like 2026-01-31T12:00:00Z, or milliseconds since 1970.").write(w)
-			return
-		}
+	at, ok := s.asOf(w, r)
+	if !ok {
+		return
 	}
 	view, err := s.cfg.Leads.Lead(r.Context(), id, at)
 	if err != nil {
@@ -100,6 +96,7 @@ var indexPage = template.Must(template.New("index").Parse(`<!doctype html>
 <li><code>GET /v1/leads/{id}</code>: a lead's scores now, its stage, and what made them
 <li><code>GET /v1/leads/{id}/export</code>: all that is kept of a person;
     <code>DELETE /v1/leads/{id}?by=WHO</code> or <code>POST /v1/leads/{id}/erase</code>: erase them
+<li><code>GET /v1/accounts/{id}</code>: a company's scores now, its stage, and its members' parts
 <li><a href="/v1/events/stream">/v1/events/stream</a>: stage changes and hand-offs as they happen (Server-Sent Events;
     filters <code>?type=</code>, <code>?stage=</code>, <code>?lead=</code>; begins at <code>?from=earliest</code>, an event id or the end)
 <li><a href="/v1/status">/v1/status</a>: shards, epochs, lag

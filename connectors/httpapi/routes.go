@@ -38,6 +38,7 @@ func (s *Server) readRoutes() []route {
 	return []route{
 		{pattern: routeIndex, roles: RoleRead | RoleOps | RolePrivacy, handle: s.index},
 		{pattern: routeLead, roles: RoleRead, handle: s.lead},
+		{pattern: routeAccount, roles: RoleRead, handle: s.account},
 		{pattern: routeStream, roles: RoleRead, handle: s.stream, stream: true},
 		{pattern: routeStatus, roles: RoleOps, handle: s.status},
 		{pattern: routeMetrics, roles: RoleOps, handle: exposition.ServeHTTP},

@@ -19,6 +19,7 @@ const (
 	routeDelete  = "DELETE /v1/leads/{id}"
 	routeErase   = "/v1/leads/{id}/erase"
 	routeExport  = "/v1/leads/{id}/export"
+	routeAccount = "/v1/accounts/{id}"
 	routeStream  = "/v1/events/stream"
 	routeStatus  = "/v1/status"
 	routeMetrics = "/metrics"

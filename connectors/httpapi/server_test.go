@@ -36,6 +36,13 @@ var testNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 type fakeLeads map[string]error
 
+func (f fakeLeads) Account(_ context.Context, id string, at int64) (*AccountView, error) {
+	if id != "acme/eu" {
+		return nil, ErrNotFound
+	}
+	return &AccountView{ID: id, Stage: "hot", AsOf: Time(at), Members: []Member{{Lead: "ann", Role: "user"}}}, nil
+}
+
 func (f fakeLeads) Lead(_ context.Context, id string, at int64) (*LeadView, error) {
 	if err, ok := f[id]; ok {
 		return nil, err
@@ -98,6 +105,19 @@ func get(t *testing.T, method, url string, headers ...string) (int, http.Header,
 		t.Fatal(err)
 	}
 	return resp.StatusCode, resp.Header, string(body)
+}
+
+func TestAccount(t *testing.T) {
+	s, _ := start(t, func(c *Config) { c.Leads = fakeLeads{} })
+	for path, want := range map[string]string{
+		url.PathEscape("acme/eu"): `200 "id": "acme/eu"`, "acme%2Feu?at=86400000": `200 "as_of": "1970-01-02T00:00:00.000Z"`,
+		"acme%2Feu?at=yesterday": "400 bad-parameter", "nobody": "404 account-not-found", strings.Repeat("x", 5000): "404 account-not-found",
+	} {
+		code, _, body := get(t, "GET", s.URL()+"/v1/accounts/"+path)
+		if wantCode, wantText, _ := strings.Cut(want, " "); fmt.Sprint(code) != wantCode || !strings.Contains(body, wantText) {
+			t.Errorf("%.20s: %d %s, want %s", path, code, body, want)
+		}
+	}
 }
 
 func TestLead(t *testing.T) {

@@ -13,7 +13,7 @@ func Source(name, topic string, history bool) engine.SourceConfig {
 
 type decoder struct{}
 
-var types = map[string]lead.Type{"track": lead.Track, "identify": lead.Identify, "page": lead.Page, "alias": lead.Alias}
+var types = map[string]lead.Type{"track": lead.Track, "identify": lead.Identify, "page": lead.Page, "alias": lead.Alias, "group": lead.Group}
 
 // Decode implements engine.Decoder.
 func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
@@ -43,6 +43,9 @@ func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	ev.Name = doc.Get("event").Str()
 	if m := doc.Get("messageId").Bytes(); len(m) > 0 {
 		ev.MessageID, ev.MessageHash = m, lead.HashID(m)
+	}
+	if ev.Type == lead.Group {
+		ev.GroupID = doc.Get("groupId").Bytes()
 	}
 	ev.Properties, ev.Traits = doc.Get("properties").Object(), doc.Get("traits").Object()
 	return nil

@@ -81,6 +81,9 @@ func (s *shardReplay) letter(m *rules.Letter, r *engine.Record) error {
 	if done, err := s.turned(m); done || err != nil {
 		return err
 	}
+	if m.Kind == rules.AccountLetter && s.leads[m.To] == nil {
+		return nil
+	}
 	n := s.node(m.To)
 	var from *lead.Lead
 	if m.State != nil {

@@ -24,6 +24,10 @@ func (l *Lead) Clone() *Lead {
 	c.Refused = copied(l.Refused, 0)
 	c.Named = copied(l.Named, 0)
 	c.Consents = copied(l.Consents, 0)
+	c.Account = copied(l.Account, 0)
+	for i := range c.Account {
+		c.Account[i].Members = copied(l.Account[i].Members, 0)
+	}
 	return c
 }
 
@@ -115,7 +119,7 @@ func (l *Lead) Size() int {
 	for i := range l.Refused {
 		n += len(l.Refused[i].ID) + len(l.Refused[i].With)
 	}
-	n += arrayBytes(l.Consents)
+	n += arrayBytes(l.Consents) + l.accountBytes()
 	for i := range l.Consents {
 		n += len(l.Consents[i].Purpose) + len(l.Consents[i].Source)
 	}

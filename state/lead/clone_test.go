@@ -7,7 +7,7 @@ import (
 )
 
 // change gives every field of v, at any depth and in place, another value. The bytes of trait
-// values are immutable, so they are replaced rather than written to.
+// values are immutable, so they are replaced rather than written to, as are slices inside of what accounts keep.
 func change(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -15,9 +15,12 @@ func change(v reflect.Value) {
 			change(v.Field(i))
 		}
 	case reflect.Slice:
-		if v.Type() == reflect.TypeFor[[]byte]() {
+		switch v.Type() {
+		case reflect.TypeFor[[]byte]():
 			v.SetBytes([]byte("other"))
 			return
+		case reflect.TypeFor[[]Part](), reflect.TypeFor[sharedTraits]():
+			v.Set(reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v))
 		}
 		for i := range v.Len() {
 			change(v.Index(i))
@@ -131,7 +134,7 @@ func TestSizeCountsEverySliceAndString(t *testing.T) {
 func TestCloneAllocations(t *testing.T) {
 	l := filled()
 	// The lead, its slices and one slab for each kind of inner slice.
-	if n := testing.AllocsPerRun(100, func() { l.Clone() }); n > 22 {
+	if n := testing.AllocsPerRun(100, func() { l.Clone() }); n > 26 {
 		t.Errorf("Clone allocates %v times", n)
 	}
 }

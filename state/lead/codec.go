@@ -19,6 +19,7 @@ import (
 //	28 ready         29 forward       30 pointer       31 node bits
 //	32 apart         33 ids           34 claims        35 refused
 //	36 spins         37 after         38 named         39 consents
+//	40 account
 //
 // Due is nil for Never. Every other time is its distance from the clock, nil for 0: near times
 // take 5 bytes or fewer instead of 9. A float that is a whole number is written as an integer: most points
@@ -27,7 +28,7 @@ import (
 //
 // Schema 1 ended with the ledger, and had neither gain and steps of a score nor steps of a contribution.
 // Schema 2 ended with ready, and had no own of a contribution. Schema 3 ended with refused, schema 4
-// with named.
+// with named, schema 5 with consents.
 //
 // Every number has one form, the shortest, and readers accept no other: equal leads are equal bytes,
 // and what decodes encodes to the same bytes again.
@@ -37,11 +38,11 @@ import (
 // the speed nor the one form can be had from them. A test reads it with such a package.
 
 // SchemaVersion is the version of the encoding that AppendEncode writes. Decode reads it and every older one.
-const SchemaVersion = 5
+const SchemaVersion = 6
 
 // Elements of the array, and fields of the structs inside its flat arrays.
 const (
-	leadFields         = 40
+	leadFields         = 41
 	scoreFields        = 6
 	lineFields         = 5
 	signalFields       = 4
@@ -57,9 +58,9 @@ const (
 	refusalFields      = 4
 	consentFields      = 4
 
-	leadFields1, scoreFields1, contributionFields1 = 24, 4, 6 // of version 1
-	leadFields2, contributionFields2               = 29, 7    // of version 2
-	leadFields3, leadFields4                       = 36, 39   // of versions 3 and 4
+	leadFields1, scoreFields1, contributionFields1 = 24, 4, 6   // of version 1
+	leadFields2, contributionFields2               = 29, 7      // of version 2
+	leadFields3, leadFields4, leadFields5          = 36, 39, 40 // of versions 3 to 5
 )
 
 var (
@@ -120,6 +121,7 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.time(l.After)
 	e.strs(l.Named)
 	e.consents(l.Consents)
+	e.memberships(l.Account)
 	return e.b
 }
 

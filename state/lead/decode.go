@@ -63,6 +63,10 @@ func Decode(src []byte, l *Lead) error {
 	if d.version > 4 {
 		l.Consents = d.consents(l.Consents)
 	}
+	l.Account = l.Account[:0]
+	if d.version > 5 {
+		l.Account = d.memberships(l.Account)
+	}
 	if d.err == nil && d.i != len(src) {
 		d.fail("end", "more bytes follow")
 	}
@@ -111,10 +115,16 @@ func (d *decoder) header() {
 		d.err = fmt.Errorf("decoding lead: %w: schema %d, this program knows up to %d", ErrNewerSchema, version, SchemaVersion)
 	case version == 0:
 		d.fail("schema version", "is 0")
-	case version == 1 && n != leadFields1, version == 2 && n != leadFields2, version == 3 && n != leadFields3, version == 4 && n != leadFields4, version > 4 && n != leadFields:
+	case n != fieldsOf(version):
 		d.fail("lead", "has another number of fields than its schema")
 	}
 	d.version = version
+}
+
+// fieldsOf is how many elements a lead of a version has.
+func fieldsOf(version uint64) int {
+	of := [...]int{leadFields1, leadFields2, leadFields3, leadFields4, leadFields5, leadFields}
+	return of[version-1]
 }
 
 func (d *decoder) due() int64 {

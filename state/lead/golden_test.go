@@ -85,9 +85,23 @@ func goldenV5() *Lead {
 	return l
 }
 
+// goldenV6 is the lead in testdata/lead_v6.hex, written when schema 6 was the newest.
+func goldenV6() *Lead {
+	const at = 1_795_000_000_000
+	l := goldenV5()
+	parts := []Part{{Key: 0xfeed_face_cafe_beef, Value: 12.5, At: at - 60_000}}
+	seen := []Part{{Key: 7, At: at - 1000}}
+	l.Account = []Membership{{Group: "acme", Time: at - 9000, Message: 5, Account: "acme", Role: "decider", Parts: parts, Seen: seen, Stage: "hot",
+		Facts:   []Part{{Key: 9, Value: 1}},
+		Traits:  []Trait{{Name: "plan", Value: Value{Kind: String, Text: []byte(`"pro"`)}, Time: at - 5, Message: 9}},
+		Members: []Member{{ID: "u-1001", Role: "decider", Pointer: 4, Parts: parts, Seen: seen}, {ID: "u-1002", Role: "user"}},
+		Others:  2, Rest: parts}}
+	return l
+}
+
 func TestGolden(t *testing.T) {
 	for file, want := range map[string]*Lead{"testdata/lead_v1.hex": goldenV1(), "testdata/lead_v2.hex": goldenV2(), "testdata/lead_v3.hex": goldenV3(), "testdata/lead_v4.hex": goldenV4(),
-		"testdata/lead_v5.hex": goldenV5()} {
+		"testdata/lead_v5.hex": goldenV5(), "testdata/lead_v6.hex": goldenV6()} {
 		newest := strings.HasSuffix(file, fmt.Sprintf("_v%d.hex", SchemaVersion))
 		if *writeGolden && newest {
 			writeOnce(t, file, want)

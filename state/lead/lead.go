@@ -92,6 +92,9 @@ type Lead struct {
 	Named []string
 	// Consents are what the lead said about the purposes of the rule set, sorted by purpose.
 	Consents []Consent
+
+	// Account is the lead's place in an account, or an account's members: one element, none where there is neither.
+	Account []Membership
 }
 
 // Consent is what a lead last said about one purpose.
@@ -115,12 +118,12 @@ type Node struct {
 	// Identifier says that this is no id of a person but something that persons share: Forward is then the lead that
 	// names it, FirstSeen that lead's as it was known.
 	Identifier bool
-	// After bars events up to this time: the id was erased then, and they are of who it was before. 0 bars nothing,
-	// Never all.
-	After int64
 	// Gone says that nothing is left of the node but its id, and that only until the redo point has passed it. UserID
 	// is then the request that it was erased by, "" for others, and Due NoTime, so that a restart finds it.
 	Gone bool
+	// After bars events up to this time: the id was erased then, and they are of who it was before. 0 bars nothing,
+	// Never all.
+	After int64
 	// Apart are ids that this one was separated from by hand and is not linked to again by what events say.
 	Apart []string
 }

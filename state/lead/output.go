@@ -35,9 +35,11 @@ type Output struct {
 	Kind Kind
 	// ID is deterministic: OutputID of lead, incarnation and counter.
 	ID string
-	// Lead is the lead id; UserID its latest userId, "" while anonymous.
-	Lead   string
-	UserID string
+	// Lead is the lead id; UserID its latest userId, "" while anonymous. Of an account both are "", and Account is its id;
+	// elsewhere that is "".
+	Lead    string
+	UserID  string
+	Account string
 	// At is the lead's clock when it happened: for a timer the exact due time, however late the machine was.
 	At int64
 	// Event is the messageId that did it, or the timer's kind ("timer:crossing", "timer:inactivity", ...).
@@ -62,6 +64,16 @@ type Output struct {
 	// Top are contributions by present value: the top 5 for a stage change, all in the ledger that
 	// still count for a hand-off (at most 64).
 	Top []NamedContribution
+
+	// MemberCount and Members, the 5 that add most, are set for accounts, which have no Top.
+	MemberCount int64
+	Members     []NamedMember
+}
+
+// NamedMember is a member of an account with what it adds to the account's scores.
+type NamedMember struct {
+	Lead, Role string
+	Scores     []NamedScore
 }
 
 // NamedScore is a score's value, and its grade where it has one.

@@ -14,8 +14,12 @@ func AppendJSON(dst []byte, o *Output) []byte {
 	dst = append(dst, `{"type":`...)
 	dst = appendQuoted(dst, o.Kind.String())
 	dst = appendText(dst, "id", o.ID)
-	dst = appendText(dst, "lead", o.Lead)
-	dst = appendOptional(dst, "user_id", o.UserID)
+	if o.Account != "" {
+		dst = appendText(dst, "account", o.Account)
+	} else {
+		dst = appendText(dst, "lead", o.Lead)
+		dst = appendOptional(dst, "user_id", o.UserID)
+	}
 	dst = appendInt(dst, "at", o.At)
 	dst = append(dst, `,"at_time":"`...)
 	dst = time.UnixMilli(o.At).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
@@ -53,20 +57,32 @@ func AppendJSON(dst []byte, o *Output) []byte {
 	if len(o.Matrices) > 0 {
 		dst = appendCells(dst, o.Matrices)
 	}
+	if o.Account != "" {
+		return append(appendMembers(dst, o), '}')
+	}
 	dst = appendTop(dst, o.Top)
 	return append(dst, '}')
 }
 
-func appendScores(dst []byte, scores []NamedScore) []byte {
-	dst = append(dst, `,"scores":{`...)
-	for i, s := range scores {
+func appendMembers(dst []byte, o *Output) []byte {
+	dst = appendInt(dst, "members", o.MemberCount)
+	dst = append(dst, `,"top_members":[`...)
+	for i := range o.Members {
+		m := &o.Members[i]
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendQuoted(dst, s.Name), ':')
-		dst = appendFloat(dst, s.Value)
+		dst = append(dst, `{"lead":`...)
+		dst = appendQuoted(dst, m.Lead)
+		dst = appendText(dst, "role", m.Role)
+		dst = append(appendValues(dst, m.Scores), '}')
 	}
-	dst = append(dst, `},"grades":{`...)
+	return append(dst, ']')
+}
+
+func appendScores(dst []byte, scores []NamedScore) []byte {
+	dst = appendValues(dst, scores)
+	dst = append(dst, `,"grades":{`...)
 	some := false
 	for _, s := range scores {
 		if s.Grade == "" {
@@ -78,6 +94,18 @@ func appendScores(dst []byte, scores []NamedScore) []byte {
 		some = true
 		dst = append(appendQuoted(dst, s.Name), ':')
 		dst = appendQuoted(dst, s.Grade)
+	}
+	return append(dst, '}')
+}
+
+func appendValues(dst []byte, scores []NamedScore) []byte {
+	dst = append(dst, `,"scores":{`...)
+	for i, s := range scores {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendQuoted(dst, s.Name), ':')
+		dst = appendFloat(dst, s.Value)
 	}
 	return append(dst, '}')
 }

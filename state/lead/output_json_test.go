@@ -31,6 +31,12 @@ func TestAppendJSON(t *testing.T) {
 		}, `{"type":"handoff","id":"01","lead":"a","user_id":null,"at":-1,"at_time":"1969-12-31T23:59:59.999Z","event":null,` +
 			`"rule_set":"v1","name":"demo","team":"emea","accept_within_ms":14400000,"stage":"mql","scores":{"fit":40},` +
 			`"grades":{"fit":"B"},"top":[]}`},
+		{"account", Output{
+			Kind: StageChanged, ID: "02", Account: "acme", At: 5, Event: "m1", RuleSet: "v1", From: "new", To: "hot", Scores: scores[:1], MemberCount: 7,
+			Members: []NamedMember{{Lead: "a", Role: "decider", Scores: scores[:1]}, {Lead: "b", Role: "user"}},
+		}, `{"type":"stage.changed","id":"02","account":"acme","at":5,"at_time":"1970-01-01T00:00:00.005Z","event":"m1","rule_set":"v1",` +
+			`"from":"new","to":"hot","reason":null,"entered_at":0,"in_stage_ms":0,"scores":{"engagement":62.5},"grades":{},"members":7,` +
+			`"top_members":[{"lead":"a","role":"decider","scores":{"engagement":62.5}},{"lead":"b","role":"user","scores":{}}]}`},
 		{"bare hand-off", Output{Kind: HandOff, To: "mql", Scores: []NamedScore{{Name: "x", Value: math.NaN()}}},
 			`{"type":"handoff","id":"","lead":"","user_id":null,"at":0,"at_time":"1970-01-01T00:00:00.000Z","event":null,` +
 				`"rule_set":"","name":"","team":null,"accept_within_ms":null,"stage":"mql","scores":{"x":null},"grades":{},"top":[]}`},
