@@ -334,7 +334,7 @@ func (p *privacyRun) cleanState() {
 		for i := 4; i < 8; i++ {
 			p.sendAll(person(i), fmt.Sprintf("r%d", round), time.Now())
 		}
-		p.applied()
+		p.finish() // on every shard
 		p.cleaning(true)
 		p.stop()
 	}
