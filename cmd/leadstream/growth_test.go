@@ -30,7 +30,7 @@ const (
 	growthLeads  = 60
 	growthPeople = 25
 	growthEvents = 9_000
-	growthParts  = 4 // of the source
+	growthParts  = 8 // of the source: a shard without any follows the wall clock, and the events are of the past
 )
 
 // growth is a workload of ordered leads, which the model knows, and of people whose events come under several ids.
