@@ -161,10 +161,11 @@ const roundUnit = 64 * 0x1p-52
 func (q *expSearch) constFrom(a *expSample) bool {
 	var up, down float64
 	for i := range q.curve.n {
-		if g := a.g[i]; g > 0 {
-			up += g
+		// A term that is nothing on this scale may be what is left in the end.
+		if q.sum.t[i].V > 0 {
+			up += a.g[i] + 0x1p-1000
 		} else {
-			down += g
+			down += a.g[i] - 0x1p-1000
 		}
 	}
 	// Unscaled, because rounding to subnormal numbers is part of what is compared.

@@ -45,6 +45,8 @@ func TestCrossingWorked(t *testing.T) {
 		{"over 10 and back", hill, opGE, 10, 259333544, true, 857609885},
 		{"over 10 and back", hill, opLT, 10, 857609885, true, lead.Never},
 		{"over 10 and back", hill, opGE, 10, 857609885, false, lead.Never},
+		// The second is nothing beside the first until that is small, too.
+		{"huge and tiny", []expTerm{{1.0972248137587377e+304, 0, day}, {-6.624337284222476e-170, 0, 365 * day}}, opLT, 0, 0, false, 136193934066},
 		{"nothing", nil, opGE, 0, 0, true, lead.Never},
 		{"constants", []expTerm{{1, 0, 0}, {2, 9, 0}}, opEQ, 3, 0, true, lead.Never},
 		{"equal half-lives cancel", []expTerm{{10, 0, day}, {-5, day, day}, {3, 0, 0}}, opEQ, 3, day, true, lead.Never},
