@@ -198,7 +198,12 @@ func said(m *engine.Message) string {
 		text += fmt.Sprintf(" %+v", *m.Command)
 	}
 	if m.Letter != nil {
-		text += fmt.Sprintf(" %+v", *m.Letter)
+		flat := *m.Letter
+		flat.Note = nil // a pointer's text is an address
+		text += fmt.Sprintf(" %+v", flat)
+		if m.Letter.Note != nil {
+			text += fmt.Sprintf(" %+v", *m.Letter.Note)
+		}
 	}
 	return text
 }
