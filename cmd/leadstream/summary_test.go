@@ -120,8 +120,11 @@ func (s *summary) report(t *testing.T, file string) {
 	}
 	slices.Sort(kinds)
 	fmt.Fprintf(&b, "# Campaign of faults, %s\n\n", s.began.UTC().Format("2006-01-02 15:04"))
-	fmt.Fprintf(&b, "- %s/%s, %d CPUs, %s\n- one broker on the same machine; up to three instances; session time-out 3 s; four shards\n- %s\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), strings.Join(os.Args[1:], " "))
+	fmt.Fprintf(&b, "- %s/%s, %d CPUs, %s\n- one broker on the same machine; up to three instances; session time-out 3 s; four shards\n- make campaign FAULTS=%d SEED=%d\n",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *campaignFaults, *campaignSeed)
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Fprintf(&b, "- load average at the end: %.5s\n", load)
+	}
 	fmt.Fprintf(&b, "- %d rounds, %d faults in %s; shards went live %d times\n", s.rounds, total, time.Since(s.began).Round(time.Second), s.lives)
 	fmt.Fprintf(&b, "- %d records in %d epochs were replayed: %d leads and %d outputs are what the program wrote; %d outputs of ordered leads are the model's\n",
 		s.records, s.epochs, s.leads, s.outputs, s.modelled)
