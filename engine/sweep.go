@@ -28,6 +28,12 @@ func (s *shard) switchRules() {
 	if s.redo != nil || s.st.oldRules != nil || s.st.rules.ID() == now.ID() {
 		return
 	}
+	if s.st.epoch == 1 {
+		// There is nothing to bring under other rules, and those of before, which no epoch was applied under, may not be in
+		// the rules topic.
+		s.st.rules = now
+		return
+	}
 	s.st.oldRules, s.st.rules = s.st.rules, now
 	s.st.switchTick, s.st.sweptTo = s.st.tick, ""
 }
