@@ -83,9 +83,10 @@ func TestSwitchBeforeTheFirstPoll(t *testing.T) {
 	logging := r.tune
 	r.tune = func(c *engine.Config) { logging(c); c.Inputs = lateInputs{c.Inputs, gate} }
 	p := r.start("a", t.TempDir(), nil)
+	eventually(t, "the shards", func() bool { return l.count("shard is live") == 2 }) // before, the files of the start would win
 	applied := mustRules(t, strings.Replace(testRules, ">= 10'", ">= 2'", 1))
 	r.apply(applied)
-	eventually(t, "the rule set", func() bool { return l.count("shard is live") == 2 && l.count("a rule set was applied") > 0 })
+	eventually(t, "the rule set", func() bool { return l.count("a rule set was applied") > 0 })
 	time.Sleep(50 * time.Millisecond) // in which a shard could do what it must not
 	close(gate)
 	r.produce(1, 50, 300)
