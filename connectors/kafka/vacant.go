@@ -92,7 +92,11 @@ func (c *Cluster) Vacant(ctx context.Context) error {
 	if err := c.Idle(ctx); err != nil {
 		return err
 	}
-	at, err := adm.FetchOffsets(ctx, c.cfg.App)
+	var at kadm.OffsetResponses
+	err = whenCoordinated(ctx, func() (err error) {
+		at, err = adm.FetchOffsets(ctx, c.cfg.App)
+		return err
+	})
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return fmt.Errorf("fetching offsets of group %q: %w", c.cfg.App, err)
 	}
@@ -105,14 +109,15 @@ func (c *Cluster) Vacant(ctx context.Context) error {
 
 // Idle sees that no process of the application is running.
 func (c *Cluster) Idle(ctx context.Context) error {
-	groups, err := kadm.NewClient(c.admin).DescribeGroups(ctx, c.cfg.App)
-	if err != nil {
+	var groups kadm.DescribedGroups
+	err := whenCoordinated(ctx, func() (err error) {
+		groups, err = kadm.NewClient(c.admin).DescribeGroups(ctx, c.cfg.App)
+		return errors.Join(err, groups.Error())
+	})
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return fmt.Errorf("describing group %q: %w", c.cfg.App, err)
 	}
 	for _, g := range groups {
-		if g.Err != nil && !errors.Is(g.Err, kerr.GroupIDNotFound) {
-			return fmt.Errorf("describing group %q: %w", c.cfg.App, g.Err)
-		}
 		if n := len(g.Members); n > 0 {
 			names := []string{}
 			for _, m := range g.Members {
@@ -124,4 +129,15 @@ func (c *Cluster) Idle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// whenCoordinated asks again while there is no coordinator for the group yet: a new cluster makes the topic of offsets when it is
+// first asked.
+func whenCoordinated(ctx context.Context, ask func() error) error {
+	for try := 0; ; try++ {
+		err := ask()
+		if err == nil || !kerr.IsRetriable(err) || try == adminTries || pause(ctx, try) != nil {
+			return err
+		}
+	}
 }
