@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
 // failure is the end of a store that can't go on. Pebble reports such an end by calling Logger.Fatalf
 // with its locks held, and relies on it not to return; its own answer is to exit on the spot. Ours is
-// to tell the owner, who ends the process in order, to leave Pebble's goroutine waiting where it is, and never to
-// call into Pebble again. Errors of writing don't even get that far: see writes.go.
+// to tell the owner, who ends the process in order, to leave Pebble's goroutine waiting where it is, and to begin
+// nothing in Pebble any more. Errors of writing don't even get that far: see writes.go.
 type failure struct {
 	tell func(error) // Options.OnFatal, may be nil.
 	once sync.Once
@@ -67,6 +69,7 @@ func (f *failure) guard(fn func() error) error {
 type logger struct {
 	log     *slog.Logger
 	failure *failure
+	repeats atomic.Int64 // of what has failed in the background
 }
 
 // Infof logs at debug level: Pebble narrates its housekeeping there.
@@ -97,13 +100,20 @@ func (l *logger) fatal(err error) {
 	select {}
 }
 
+// background fails the store for a flush, a compaction or a look at a table that has failed. Pebble repeats those at
+// once and for ever, and takes writes until its memory is full. A file that is damaged does not get better by that,
+// so the first failure is the last that counts, and the rest are slowed down. To wait here for ever would stop
+// readers as well: a compaction says so with the lock of the whole store held, and a reader needs that when it is the last to
+// leave a version of the store behind.
+func (l *logger) background(err error) {
+	l.failure.fail(classify(err))
+	time.Sleep(min(time.Millisecond<<min(l.repeats.Add(1), 10), time.Second))
+}
+
 // listener counts and logs what Pebble reports about itself.
 func (l *logger) listener(c *counters) *pebble.EventListener {
 	return &pebble.EventListener{
-		// Pebble repeats a flush or compaction that failed at once and for ever, and takes writes until its
-		// memory is full. A disk that fails them does not get better by that, so the first is the last.
-		// Waiting here, with Pebble's lock held, ends the repetitions.
-		BackgroundError: l.fatal,
+		BackgroundError: l.background,
 		// The error that goes with it reaches whoever read the block.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			c.corruptions.Add(1)
