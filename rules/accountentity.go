@@ -47,7 +47,7 @@ func (e *Evaluator) memberLetter(n *lead.Lead, m *Letter, out []lead.Output) []l
 	a.begin(n, out)
 	n.Clock = max(n.Clock, t)
 	a.enter(n, n.Clock, nil)
-	a.trigger, a.own, a.skipped = m.Event, 0, false
+	a.because(m.Event, nil)
 	a.touchEverything()
 	if begins {
 		a.enterStage()
@@ -205,7 +205,7 @@ func (e *Evaluator) resum(c *rowChange) {
 	e.foldRest()
 	for i, key := range e.set.side.keys {
 		s, v := &e.set.scores[i], &l.Scores[i]
-		was, now := e.decayedParts(c.minus, key, s), e.decayedParts(c.plus, key, s)
+		was, now := s.decayedParts(key, e.at, c.minus...), s.decayedParts(key, e.at, c.plus...)
 		if was == 0 && now == 0 || sameParts(c, key) {
 			continue
 		}
@@ -240,11 +240,12 @@ func sameParts(c *rowChange, key uint64) bool {
 	return p == q
 }
 
-func (e *Evaluator) decayedParts(lists [][]lead.Part, key uint64, s *score) (sum float64) {
+// decayedParts is what a score's parts in lists are worth at a time, together.
+func (s *score) decayedParts(key uint64, at int64, lists ...[]lead.Part) (sum float64) {
 	for _, list := range lists {
 		for _, p := range list {
 			if p.Key == key {
-				sum = finite(sum + decayHalfLife(p.Value, p.At, e.at, s.halfLife))
+				sum = finite(sum + decayHalfLife(p.Value, p.At, at, s.halfLife))
 			}
 		}
 	}
@@ -252,19 +253,12 @@ func (e *Evaluator) decayedParts(lists [][]lead.Part, key uint64, s *score) (sum
 }
 
 // sumRows is the present value of a score, made anew.
-func (e *Evaluator) sumRows(key uint64, s *score) (sum float64) {
-	add := func(parts []lead.Part) {
-		for _, p := range parts {
-			if p.Key == key {
-				sum = finite(sum + decayHalfLife(p.Value, p.At, e.at, s.halfLife))
-			}
-		}
-	}
+func (e *Evaluator) sumRows(key uint64, s *score) float64 {
+	lists := make([][]lead.Part, 0, len(rows(e.l).Members)+1)
 	for i := range rows(e.l).Members {
-		add(rows(e.l).Members[i].Parts)
+		lists = append(lists, rows(e.l).Members[i].Parts)
 	}
-	add(rows(e.l).Rest)
-	return sum
+	return s.decayedParts(key, e.at, append(lists, rows(e.l).Rest)...)
 }
 
 // maxRest is how many parts Rest may have before they are folded.
@@ -280,7 +274,7 @@ func (e *Evaluator) foldRest() {
 	var list []lead.Part
 	for i, key := range e.set.side.keys {
 		s := &e.set.scores[i]
-		if v := e.decayedParts([][]lead.Part{rows(l).Rest}, key, s); v != 0 {
+		if v := s.decayedParts(key, e.at, rows(l).Rest); v != 0 {
 			list = append(list, lead.Part{Key: key, Value: v, At: e.at})
 		}
 	}
@@ -355,7 +349,7 @@ func noteTraits(n *lead.Lead, notes []TraitNote) {
 		if x.Kind > uint8(lead.Map) {
 			continue
 		}
-		t := lead.Trait{Name: x.Name, Value: lead.Value{Kind: lead.ValueKind(x.Kind), Text: slices.Clone(x.Text)}, Time: x.Time, Message: x.Message}
+		t := x.trait()
 		i, found := findTrait(n, t.Name)
 		switch {
 		case !found:
@@ -384,7 +378,7 @@ func (e *Evaluator) migrateAccount(l *lead.Lead, old *Set, at int64, out []lead.
 		l.Traits = slices.DeleteFunc(l.Traits, func(t lead.Trait) bool { _, read := a.set.traitSlot[t.Name]; return !read })
 		a.begin(l, out)
 		a.enter(l, l.Clock, nil)
-		a.trigger, a.own, a.skipped = byRules, 0, false
+		a.because(byRules, nil)
 		a.remake()
 		a.touchEverything()
 		a.evaluate(bySwitch)

@@ -30,20 +30,24 @@ func (e *Evaluator) answer(joined string) {
 		}
 	}
 	m := membership(l)
-	if m.Stage == now.Stage && slices.Equal(m.Facts, now.Facts) && slices.EqualFunc(m.Traits, now.Traits, sameTrait) {
-		if joined != "" {
-			e.answerOne(joined, &now)
-		}
+	same := m.Stage == now.Stage && slices.Equal(m.Facts, now.Facts) && slices.EqualFunc(m.Traits, now.Traits, sameTrait)
+	if same && joined == "" {
 		return
 	}
-	m.Stage, m.Facts, m.Traits = now.Stage, now.Facts, now.Traits
-	told := false
-	for i := range rows(l).Members {
-		told = told || rows(l).Members[i].ID == joined
-		e.answerOne(rows(l).Members[i].ID, &now)
+	if !same {
+		m.Stage, m.Facts, m.Traits = now.Stage, now.Facts, now.Traits
 	}
-	if joined != "" && !told {
-		e.answerOne(joined, &now)
+	n := &Note{Stage: now.Stage, Facts: notedParts(now.Facts)}
+	for i := range now.Traits {
+		n.Traits = append(n.Traits, notedTrait(&now.Traits[i]))
+	}
+	for i := range rows(l).Members {
+		if id := rows(l).Members[i].ID; !same && id != joined {
+			e.answerOne(id, n)
+		}
+	}
+	if joined != "" {
+		e.answerOne(joined, n)
 	}
 }
 
@@ -51,12 +55,9 @@ func sameTrait(a, b lead.Trait) bool {
 	return a.Name == b.Name && a.Value.Kind == b.Value.Kind && string(a.Value.Text) == string(b.Value.Text)
 }
 
-func (e *Evaluator) answerOne(id string, now *lead.Membership) {
-	n := &Note{Stage: now.Stage, Facts: notedParts(now.Facts)}
-	for _, t := range now.Traits {
-		n.Traits = append(n.Traits, TraitNote{Name: t.Name, Kind: uint8(t.Value.Kind), Text: t.Value.Text, Time: t.Time, Message: t.Message})
-	}
-	e.letters = append(e.letters, Letter{Kind: AccountLetter, To: id, From: AccountOf(e.l.ID), Time: e.l.Clock, Event: e.trigger, Note: n})
+// answerOne sends a note, which others may be sent as well: nobody changes it.
+func (e *Evaluator) answerOne(id string, n *Note) {
+	e.letters = append(e.letters, Letter{Kind: AccountLetter, To: id, From: AccountOf(e.l.ID), Time: e.l.Clock, Event: e.cause(), Note: n})
 	e.counts.Answered++
 }
 
@@ -75,13 +76,13 @@ func (e *Evaluator) accountNews(n *lead.Lead, m *Letter, out []lead.Output) []le
 	x.Stage, x.Facts, x.Traits = m.Note.Stage, partsOf(m.Note.Facts), nil
 	for _, t := range m.Note.Traits {
 		if t.Kind <= uint8(lead.Map) {
-			x.Traits = append(x.Traits, lead.Trait{Name: t.Name, Value: lead.Value{Kind: lead.ValueKind(t.Kind), Text: slices.Clone(t.Text)}, Time: t.Time, Message: t.Message})
+			x.Traits = append(x.Traits, t.trait())
 		}
 	}
 	e.begin(n, out)
 	n.Clock = max(n.Clock, t)
 	e.enter(n, n.Clock, nil)
-	e.trigger, e.own, e.skipped = m.Event, 0, false
+	e.because(m.Event, nil)
 	e.touchEverything()
 	said := len(e.out)
 	e.evaluate(byEvent)

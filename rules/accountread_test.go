@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"leadstream/state/lead"
@@ -95,6 +96,26 @@ func TestAccountReads(t *testing.T) {
 	last := w.out[len(w.out)-1]
 	if last.Account != "acme" || last.To != "closed" || last.Lead != "" || last.MemberCount != 1 || len(last.Members) != 1 {
 		t.Errorf("said %+v", last)
+	}
+}
+
+// TestAccountCause follows one event through its lead, the account and another member: each says that it is the cause,
+// whatever the evaluator has seen before.
+func TestAccountCause(t *testing.T) {
+	w := newCompany(newMerger(t, readAccounts).set)
+	at := int64(1_000_000_000)
+	w.event("a", at, group("acme"))
+	w.event("b", at, group("acme"))
+	for range 3 {
+		w.out = nil
+		w.event("b", at, lead.Event{Type: lead.Page})
+	}
+	var said []string
+	for _, o := range w.out {
+		said = append(said, o.Lead+o.Account+" "+o.To+" "+o.Event)
+	}
+	if want := []string{"acme busy m5", "a mql m5", "b mql m5"}; !slices.Equal(said, want) {
+		t.Errorf("said %q, want %q", said, want)
 	}
 }
 

@@ -63,6 +63,14 @@ type TraitNote struct {
 	Message  uint64
 }
 
+func notedTrait(t *lead.Trait) TraitNote {
+	return TraitNote{Name: t.Name, Kind: uint8(t.Value.Kind), Text: t.Value.Text, Time: t.Time, Message: t.Message}
+}
+
+func (t *TraitNote) trait() lead.Trait {
+	return lead.Trait{Name: t.Name, Value: lead.Value{Kind: lead.ValueKind(t.Kind), Text: slices.Clone(t.Text)}, Time: t.Time, Message: t.Message}
+}
+
 func notedParts(parts []lead.Part) []Part {
 	list := make([]Part, len(parts))
 	for i, p := range parts {
@@ -170,7 +178,7 @@ func (e *Evaluator) tell() {
 // tellTraits tells an account its traits, and nothing of the lead.
 func (e *Evaluator) tellTraits(account string) {
 	if len(e.groupTraits) > 0 {
-		e.letters = append(e.letters, Letter{Kind: MemberLetter, To: AccountID(account), Time: e.l.Clock, Event: e.trigger, Note: &Note{Traits: e.groupTraits}})
+		e.letters = append(e.letters, Letter{Kind: MemberLetter, To: AccountID(account), Time: e.l.Clock, Event: e.cause(), Note: &Note{Traits: e.groupTraits}})
 		e.counts.Told++
 	}
 	e.groupTraits, e.group = nil, ""
@@ -178,7 +186,7 @@ func (e *Evaluator) tellTraits(account string) {
 
 func (e *Evaluator) write(account string, n *Note) {
 	n.Pointer = e.l.Pointer
-	e.letters = append(e.letters, Letter{Kind: MemberLetter, To: AccountID(account), From: e.l.ID, Time: e.l.Clock, Event: e.trigger, Note: n})
+	e.letters = append(e.letters, Letter{Kind: MemberLetter, To: AccountID(account), From: e.l.ID, Time: e.l.Clock, Event: e.cause(), Note: n})
 	e.counts.Told++
 }
 

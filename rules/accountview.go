@@ -89,12 +89,7 @@ func (e *Evaluator) namedParts(parts []lead.Part, at int64) []lead.NamedScore {
 	list := make([]lead.NamedScore, len(e.set.scores))
 	for i := range e.set.scores {
 		s := &e.set.scores[i]
-		list[i].Name = s.name
-		for _, p := range parts {
-			if p.Key == e.set.side.keys[i] {
-				list[i].Value = finite(list[i].Value + decayHalfLife(p.Value, p.At, at, s.halfLife))
-			}
-		}
+		list[i] = lead.NamedScore{Name: s.name, Value: s.decayedParts(e.set.side.keys[i], at, parts)}
 	}
 	return list
 }

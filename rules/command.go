@@ -96,8 +96,7 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 	l.Clock = max(l.Clock, t)
 	e.remember(l, hash)
 	e.enter(l, l.Clock, nil)
-	e.trigger, e.eventID, e.own = c.ID, nil, 0
-	e.skipped = false
+	e.because(c.ID, nil)
 	e.touchEverything()
 	if begins {
 		e.enterStage()

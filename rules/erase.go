@@ -256,7 +256,7 @@ func (e *Evaluator) expire(at int64) {
 	l := e.l
 	l.Clock = at
 	e.enter(l, at, nil)
-	e.trigger, e.own = timerRetention, 0
+	e.because(timerRetention, nil)
 	o := e.output(lead.LeadExpired)
 	o.To, o.EnteredAt, o.InStage = e.set.stages[l.Stage].name, l.StageSince, at-l.StageSince
 	e.out = append(e.out, o)

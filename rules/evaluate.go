@@ -98,11 +98,10 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	if !e.signalsOn {
 		e.counts.TooLate++
 	}
-	e.trigger, e.eventID, e.own = "", ev.MessageID, 0
+	e.because("", ev.MessageID)
 	if len(ev.RoutingID) > 0 && string(ev.RoutingID) != l.ID {
 		e.own = lead.HashID(ev.RoutingID) // it came for an id that was merged into this lead
 	}
-	e.skipped = false
 	if begins {
 		e.enterStage()
 	}
@@ -148,7 +147,12 @@ func (e *Evaluator) begin(l *lead.Lead, out []lead.Output) {
 	e.l = l
 }
 
-// cause is what an output names as its cause.
+// because begins an evaluation: it is of a trigger or, where that is "", of the event with a messageId.
+func (e *Evaluator) because(trigger string, event []byte) {
+	e.trigger, e.eventID, e.own, e.skipped = trigger, event, 0, false
+}
+
+// cause is what outputs and letters to accounts name as their cause.
 func (e *Evaluator) cause() string {
 	if e.trigger == "" && len(e.eventID) > 0 {
 		e.trigger = string(e.eventID)

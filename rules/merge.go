@@ -35,7 +35,7 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 	e.begin(l, out)
 	l.Clock = at
 	e.enter(l, at, nil)
-	e.trigger, e.eventID, e.own, e.skipped = m.Event, nil, 0, false
+	e.because(m.Event, nil)
 	if !fresh {
 		e.combine(l, from)
 	}

@@ -36,8 +36,7 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	gone := m.run()
 	e.begin(l, out)
 	e.enter(l, at, nil)
-	e.trigger, e.own = byRules, 0
-	e.skipped = false
+	e.because(byRules, nil)
 	if e.set.ofAccounts() {
 		e.remake()
 	}

@@ -36,8 +36,8 @@ func (e *Evaluator) Fire(l *lead.Lead, due int64, out []lead.Output) []lead.Outp
 func (e *Evaluator) fireAt(d, at int64) (released bool) {
 	l := e.l
 	e.enter(l, at, nil)
-	e.trigger, e.own = timerCrossing, 0
-	e.lookAtAll, e.skipped = true, false // time may have changed any of them
+	e.because(timerCrossing, nil)
+	e.lookAtAll = true // time may have changed any of them
 	e.knowsBefore = false
 	visible, said := false, len(e.out)
 	if e.heldDue() == d {

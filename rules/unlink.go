@@ -46,7 +46,7 @@ func (e *Evaluator) split(n *lead.Lead, m *Letter, out []lead.Output, to []Lette
 	e.begin(n, out)
 	n.Clock = max(n.Clock, m.Time)
 	e.enter(n, n.Clock, nil)
-	e.trigger, e.eventID, e.own, e.skipped = m.Event, nil, 0, false
+	e.because(m.Event, nil)
 	if own := e.takeOwn(gone); len(own) > 0 {
 		l := e.leadOf(m.From, own)
 		e.begin(n, e.out)
