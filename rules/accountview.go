@@ -94,6 +94,21 @@ func (e *Evaluator) namedParts(parts []lead.Part, at int64) []lead.NamedScore {
 	return list
 }
 
+// AccountNames are the names of the stages, scores and hand-offs of accounts, in file order; nil where the rules have no accounts.
+func (s *Set) AccountNames() (stages, scores, handoffs []string) {
+	if s.accounts == nil {
+		return nil, nil, nil
+	}
+	a := s.accounts.set
+	for i := range a.scores {
+		scores = append(scores, a.scores[i].name)
+	}
+	return a.Stages(), scores, a.Handoffs()[:a.side.normal]
+}
+
+// Roles are the names of the roles that members can have.
+func Roles() []string { return slices.Clone(roleNames) }
+
 // Accounts says that the rules have accounts.
 func (s *Set) Accounts() bool { return s.accounts != nil }
 

@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +21,9 @@ func (t *test) result(b *bench) Result {
 	for i := range t.expect {
 		d.scores = d.scores || t.expect[i].kind != 0 && t.expect[i].looks()
 	}
-	for _, id := range t.leads {
+	accounts := t.accounts(b)
+	d.headed = len(t.leads) > 1 || len(accounts) > 0
+	for _, id := range append(slices.Clip(t.leads), accounts...) {
 		d.compare(id, b)
 	}
 	r := Result{Test: t.name, Line: t.line, Failed: d.failed, Happened: t.happened(b.out), Notes: b.notes()}
@@ -36,6 +39,7 @@ type differ struct {
 	lines  []diffLine
 	causes map[string]string // texts of steps by message id
 	scores bool              // outputs are shown with their scores
+	headed bool              // each lead and account has a heading
 	failed bool
 }
 
@@ -68,8 +72,8 @@ func (d *differ) text() string {
 
 // compare writes one lead's lines.
 func (d *differ) compare(id string, b *bench) {
-	if len(d.t.leads) > 1 {
-		d.line(0, "", "lead "+id)
+	if d.headed {
+		d.line(0, "", entity(id))
 	}
 	var want []*expectation
 	for i := range d.t.expect {
@@ -79,7 +83,7 @@ func (d *differ) compare(id string, b *bench) {
 	}
 	var got []*lead.Output
 	for i := range b.out {
-		if o := &b.out[i]; o.Lead == id {
+		if o := &b.out[i]; entityOf(o) == id {
 			got = append(got, o)
 		}
 	}
@@ -147,7 +151,7 @@ func (d *differ) look(k *look) {
 	at := d.offset(k.at)
 	if !k.seen {
 		d.failed = true
-		d.line('-', at, "a look at the lead, which no event had come of by then")
+		d.line('-', at, "a look at the "+word(k.lead)+", which no event had come of by then")
 		return
 	}
 	check := func(ok bool, want, got string) {
@@ -161,6 +165,10 @@ func (d *differ) look(k *look) {
 	}
 	if k.to != "" {
 		check(k.to == k.view.Stage, "in stage "+k.to, "in stage "+k.view.Stage)
+	}
+	if w := k.expectation.members; w != nil {
+		got := membersOf(k, w.roles != nil)
+		check(w.text() == got.text(), w.text(), got.text())
 	}
 	for _, w := range k.expectation.scores {
 		s, _ := scoreNamed(k.view.Scores, w.name)
@@ -212,6 +220,9 @@ func describe(e *expectation) string {
 	for _, c := range e.cells {
 		b.WriteString(", " + c.name + " " + c.text)
 	}
+	if e.members != nil {
+		b.WriteString(", " + e.members.text())
+	}
 	if e.event != "" {
 		b.WriteString(", by " + e.event)
 	}
@@ -249,6 +260,9 @@ func (d *differ) happened(o *lead.Output) string {
 			b.WriteString(", " + c.Name + " " + c.Cell)
 		}
 	}
+	if d.scores && o.Account != "" {
+		b.WriteString(", " + (&wantedMembers{count: o.MemberCount}).text())
+	}
 	cause := o.Event
 	if text, ok := d.causes[cause]; ok {
 		cause = text
@@ -262,7 +276,10 @@ func (t *test) happened(out []lead.Output) string {
 	for i := range out {
 		o := &out[i]
 		b.WriteString("- {")
-		if len(t.leads) > 1 {
+		switch {
+		case o.Account != "":
+			b.WriteString("account: " + scalar(o.Account) + ", ")
+		case len(t.leads) > 1:
 			b.WriteString("lead: " + scalar(o.Lead) + ", ")
 		}
 		switch o.Kind {

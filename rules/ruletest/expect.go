@@ -15,6 +15,7 @@ import (
 // expectation is one entry of expect: an output, or with kind 0 a look at the lead.
 type expectation struct {
 	kind lead.Kind
+	// lead is the id of a lead, or that of an account's entity.
 	lead string
 	// at is when, in ms since 1970; timed is false when any time will do. unit is 1 for the exact ms, else the span from at
 	// on within which it must be.
@@ -27,6 +28,7 @@ type expectation struct {
 	name, team, reason, event string
 	scores, tags              []wantedNumber
 	grades, cells             []wantedText
+	members                   *wantedMembers // of an account
 }
 
 // shown is what an output or a look shows of a lead.
@@ -47,7 +49,8 @@ type wantedText struct{ name, text string }
 
 // rawExpectation is an expectation as the file has it.
 type rawExpectation struct {
-	at, stage, handoff, merged *yaml.Node
+	at, stage, handoff, merged, account, members *yaml.Node
+	scores, grades, matrix, tags                 *yaml.Node
 }
 
 // expectation reads one entry.
@@ -58,17 +61,15 @@ func (r *fileReader) expectation(n *yaml.Node, t *test) (expectation, bool) {
 	text := func(name string, to *string) key {
 		return key{name, func(n *yaml.Node) { *to = r.text(n, name) }}
 	}
+	node := func(name string, to **yaml.Node) key {
+		return key{name, func(n *yaml.Node) { *to = n }}
+	}
 	r.mapping(n, "an expectation",
-		key{"at", func(n *yaml.Node) { raw.at = n }},
-		key{"stage", func(n *yaml.Node) { raw.stage = n }},
-		key{"handoff", func(n *yaml.Node) { raw.handoff = n }},
-		key{"merged", func(n *yaml.Node) { raw.merged = n }},
-		text("reason", &e.reason), text("team", &e.team), text("event", &e.event), text("lead", &e.lead),
-		key{"scores", func(n *yaml.Node) { e.scores = r.numbers(n, "score", r.known.scores) }},
-		key{"grades", func(n *yaml.Node) { r.grades(n, &e) }},
-		key{"matrix", func(n *yaml.Node) { e.cells = r.texts(n, "matrix", r.known.matrices) }},
-		key{"tags", func(n *yaml.Node) { e.tags = r.numbers(n, "tag", nil) }},
+		node("at", &raw.at), node("stage", &raw.stage), node("handoff", &raw.handoff), node("merged", &raw.merged),
+		text("reason", &e.reason), text("team", &e.team), text("event", &e.event), text("lead", &e.lead), node("account", &raw.account),
+		node("scores", &raw.scores), node("grades", &raw.grades), node("matrix", &raw.matrix), node("tags", &raw.tags), node("members", &raw.members),
 	)
+	r.shown(n, &raw, &e)
 	if len(r.problems) > before {
 		return e, false
 	}
@@ -81,6 +82,7 @@ func (r *fileReader) expectation(n *yaml.Node, t *test) (expectation, bool) {
 	switch {
 	case len(t.leads) == 0:
 		r.errorf(n, "nothing can be expected of a test without events")
+	case raw.account != nil:
 	case e.lead == "" && len(t.leads) == 1:
 		e.lead = t.leads[0]
 	case e.lead == "":
@@ -91,15 +93,52 @@ func (r *fileReader) expectation(n *yaml.Node, t *test) (expectation, bool) {
 	return e, len(r.problems) == before
 }
 
+// shown reads what an output or a look shows.
+func (r *fileReader) shown(n *yaml.Node, raw *rawExpectation, e *expectation) {
+	known := &r.known
+	if raw.account != nil {
+		known = &r.accounts
+		if e.lead != "" {
+			r.errorf(n, "an expectation is of a lead or of an account, not both")
+		}
+		e.lead = r.account(raw.account)
+	}
+	switch {
+	case raw.account != nil && (raw.grades != nil || raw.matrix != nil || raw.tags != nil):
+		r.errorf(n, "an account has no grades, matrix and tags")
+		return
+	case raw.account == nil && raw.members != nil:
+		r.errorf(raw.members, "only an account has members")
+	case raw.members != nil:
+		e.members = r.members(raw.members)
+	}
+	if raw.scores != nil {
+		e.scores = r.numbers(raw.scores, "score", known)
+	}
+	if raw.grades != nil {
+		r.grades(raw.grades, e)
+	}
+	if raw.matrix != nil {
+		e.cells = r.texts(raw.matrix, "matrix", r.known.matrices)
+	}
+	if raw.tags != nil {
+		e.tags = r.numbers(raw.tags, "tag", nil)
+	}
+}
+
 // kind finds out what is expected.
 func (r *fileReader) kind(n *yaml.Node, raw *rawExpectation, e *expectation) {
+	known := &r.known
+	if raw.account != nil {
+		known = &r.accounts
+	}
 	if raw.stage != nil {
 		from, to, isChange := strings.Cut(r.text(raw.stage, "stage"), ">")
 		if isChange {
 			e.kind = lead.StageChanged
-			e.from, e.to = r.stage(raw.stage, from), r.stage(raw.stage, to)
+			e.from, e.to = r.stage(raw.stage, from, known), r.stage(raw.stage, to, known)
 		} else {
-			e.to = r.stage(raw.stage, from)
+			e.to = r.stage(raw.stage, from, known)
 		}
 	}
 	if raw.handoff != nil {
@@ -108,7 +147,7 @@ func (r *fileReader) kind(n *yaml.Node, raw *rawExpectation, e *expectation) {
 			return
 		}
 		e.kind = lead.HandOff
-		e.name = r.name(raw.handoff, "hand-off", r.text(raw.handoff, "handoff"), r.known.handoffs)
+		e.name = r.name(raw.handoff, "hand-off"+known.of, r.text(raw.handoff, "handoff"), known.handoffs)
 	}
 	if raw.merged != nil {
 		if e.kind != 0 {
@@ -119,6 +158,10 @@ func (r *fileReader) kind(n *yaml.Node, raw *rawExpectation, e *expectation) {
 		e.name = r.text(raw.merged, "merged")
 	}
 	switch {
+	case e.kind == lead.LeadMerged && raw.account != nil:
+		r.errorf(n, "ids are merged into a lead, not into an account")
+	case e.kind != 0 && e.members != nil && e.members.roles != nil:
+		r.errorf(n, "only a look at the account shows who its members are; outputs say how many there are")
 	case e.reason != "" && e.kind != lead.StageChanged && e.kind != lead.LeadMerged:
 		r.errorf(n, "only a stage change, like stage: lead > mql, and a merge have a reason")
 	case e.team != "" && e.kind != lead.HandOff:
@@ -127,13 +170,15 @@ func (r *fileReader) kind(n *yaml.Node, raw *rawExpectation, e *expectation) {
 		r.errorf(n, "a look at the lead has no event")
 	case e.kind != 0 && e.tags != nil:
 		r.errorf(n, "only a look at the lead shows tags; outputs do not have them")
+	case e.kind == 0 && e.to == "" && !e.looks() && raw.account != nil:
+		r.errorf(n, "an expectation of an account needs stage, handoff, scores or members")
 	case e.kind == 0 && e.to == "" && !e.looks():
 		r.errorf(n, "an expectation needs stage, handoff, scores, grades, matrix or tags")
 	}
 }
 
-func (r *fileReader) stage(n *yaml.Node, name string) string {
-	return r.name(n, "stage", strings.TrimSpace(name), r.known.stages)
+func (r *fileReader) stage(n *yaml.Node, name string, known *names) string {
+	return r.name(n, "stage"+known.of, strings.TrimSpace(name), known.stages)
 }
 
 // name checks a name that the rule set must have.
@@ -187,13 +232,15 @@ func smallestUnit(s string) int64 {
 const maxDecimals = 6
 
 // looks says that it asks for more than a stage.
-func (e *expectation) looks() bool { return len(e.scores)+len(e.grades)+len(e.cells)+len(e.tags) > 0 }
+func (e *expectation) looks() bool {
+	return len(e.scores)+len(e.grades)+len(e.cells)+len(e.tags) > 0 || e.members != nil
+}
 
 // numbers reads names with the numbers that they must have. A nil known stands for any name.
-func (r *fileReader) numbers(n *yaml.Node, what string, known []string) (list []wantedNumber) {
+func (r *fileReader) numbers(n *yaml.Node, what string, known *names) (list []wantedNumber) {
 	r.pairs(n, what+"s", func(name, v *yaml.Node) {
 		if known != nil {
-			r.name(name, what, name.Value, known)
+			r.name(name, what+known.of, name.Value, known.scores)
 		}
 		f, err := strconv.ParseFloat(v.Value, 64)
 		if v.Kind != yaml.ScalarNode || err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
@@ -230,6 +277,9 @@ func (r *fileReader) texts(n *yaml.Node, what string, known []string) (list []wa
 // meets says whether an output is what was expected.
 func (e *expectation) meets(o *lead.Output) bool {
 	if o.Kind != e.kind || !e.atTime(o.At) || !e.shows(shown{scores: o.Scores, cells: o.Matrices}) {
+		return false
+	}
+	if e.members != nil && e.members.count != o.MemberCount {
 		return false
 	}
 	if e.event != "" && e.event != o.Event || e.reason != "" && e.reason != o.Reason || e.to != "" && e.to != o.To {

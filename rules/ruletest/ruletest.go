@@ -48,7 +48,8 @@ type Result struct {
 // Parse reads a test file for a rule set. The error is a *rules.Problems with every mistake that was found, names
 // that the rule set does not have included.
 func Parse(set *rules.Set, name string, src []byte) (*File, error) {
-	r := &fileReader{reader: reader{file: name}, known: namesOf(set)}
+	r := &fileReader{reader: reader{file: name}, hasAccounts: set.Accounts()}
+	r.known, r.accounts = namesOf(set)
 	f := &File{set: set, name: name}
 	if top := r.top(src); top != nil {
 		start := defaultStart
@@ -85,13 +86,18 @@ func (f *File) Run() []Result {
 	return results
 }
 
-// names are those that a rule set knows.
+// names are those that a rule set knows of leads, or of accounts.
 type names struct {
+	of                                         string // what they are of, as mistakes say it
 	stages, handoffs, scores, graded, matrices []string
 }
 
-func namesOf(set *rules.Set) names {
-	k := names{stages: set.Stages(), handoffs: set.Handoffs()}
+// namesOf returns the names of leads and of accounts.
+func namesOf(set *rules.Set) (of, ofAccounts names) {
+	k, a := names{stages: set.Stages()}, names{of: " of accounts"}
+	a.stages, a.scores, a.handoffs = set.AccountNames()
+	all := set.Handoffs() // those of accounts are the last
+	k.handoffs = all[:len(all)-len(a.handoffs)]
 	v := set.NewEvaluator().View(set.NewLead("nobody", 1), 0)
 	for _, s := range v.Scores {
 		k.scores = append(k.scores, s.Name)
@@ -102,13 +108,14 @@ func namesOf(set *rules.Set) names {
 	for _, m := range v.Matrices {
 		k.matrices = append(k.matrices, m.Name)
 	}
-	return k
+	return k, a
 }
 
 // fileReader reads tests.
 type fileReader struct {
 	reader
-	known names
+	known, accounts names
+	hasAccounts     bool
 }
 
 // test reads one test.

@@ -12,8 +12,10 @@ import (
 // look is what a lead was at a moment for which a test has an expectation.
 type look struct {
 	*expectation
-	view rules.View
-	seen bool // the lead had begun by then
+	view    rules.View
+	members []rules.NamedMember // of an account, with those that have no row in others
+	others  int64
+	seen    bool // the lead had begun by then
 }
 
 // bench is one run of one test.
@@ -21,7 +23,7 @@ type bench struct {
 	eval  *rules.Evaluator
 	set   *rules.Set
 	leads map[string]*lead.Lead
-	order []string // of the leads that have begun
+	order []string // in which they came up
 	out   []lead.Output
 	said  []string // of commands that did nothing
 	looks []look   // by time; those before next have been taken
@@ -29,7 +31,7 @@ type bench struct {
 }
 
 // run runs a test. Time passes as on a shard whose tick follows the events: before anything happens at a time, all
-// leads' timers up to it fire.
+// timers up to it fire. What leads and accounts tell each other arrives at once.
 func (t *test) run(set *rules.Set) Result {
 	b := bench{eval: set.NewEvaluator(), set: set, leads: make(map[string]*lead.Lead)}
 	for i := range t.expect {
@@ -54,10 +56,20 @@ func (t *test) run(set *rules.Set) Result {
 	return t.result(&b)
 }
 
-// fire lets time pass for all leads.
+// fire lets time pass for all leads and accounts, timer by timer, so that none hears of another's past.
 func (b *bench) fire(to int64) {
-	for _, id := range b.order {
-		b.out = b.eval.Fire(b.leads[id], to, b.out)
+	for {
+		var next *lead.Lead
+		for _, id := range b.order {
+			if l := b.leads[id]; l.Due <= to && (next == nil || l.Due < next.Due) {
+				next = l
+			}
+		}
+		if next == nil {
+			return
+		}
+		b.out = b.eval.Fire(next, next.Due, b.out)
+		b.deliver(nil)
 	}
 }
 
@@ -69,8 +81,15 @@ func (b *bench) lookBefore(to int64) {
 		if b.leads[k.lead] == nil {
 			continue
 		}
-		if l := b.root(k.lead); rules.Begun(l) {
-			k.seen, k.view = true, b.eval.View(l, k.at)
+		l := b.root(k.lead)
+		k.seen = rules.Begun(l)
+		switch {
+		case !k.seen:
+		case rules.IsAccount(k.lead):
+			v, _ := b.eval.ViewAccount(l, k.at)
+			k.view, k.members, k.others = v.View, v.Members, v.Others
+		default:
+			k.view = b.eval.View(l, k.at)
 		}
 	}
 }
@@ -99,11 +118,16 @@ func (b *bench) root(id string) *lead.Lead {
 	}
 }
 
-// deliver carries what ids say to each other, at once.
+// deliver carries what ids and accounts say to each other, at once. What a lead's change said comes before letters that
+// are because of it.
 func (b *bench) deliver(letters []rules.Letter) {
+	letters = append(b.eval.Pending(), letters...)
 	for len(letters) > 0 {
 		m := letters[0]
 		letters = letters[1:]
+		if m.Kind == rules.EraseLetter {
+			continue // of a lead that retention removed: here its other ids stay what they are
+		}
 		var from *lead.Lead
 		if m.State != nil {
 			from = new(lead.Lead)
@@ -111,11 +135,14 @@ func (b *bench) deliver(letters []rules.Letter) {
 				panic("bug: " + err.Error())
 			}
 		}
-		b.out, letters, _ = b.eval.Receive(b.node(m.To), from, &m, b.out, letters)
+		var more []rules.Letter
+		b.out, more, _ = b.eval.Receive(b.node(m.To), from, &m, b.out, nil)
+		letters = append(append(letters, b.eval.Pending()...), more...)
 	}
 }
 
 func (b *bench) apply(s *step) {
+	defer b.deliver(nil)
 	if s.event != nil {
 		l := b.root(string(s.event.RoutingID))
 		var v rules.Verdict

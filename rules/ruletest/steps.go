@@ -51,6 +51,7 @@ type rawStep struct {
 	points          *yaml.Node
 	properties      lead.Object // of a page
 	place           string      // a page's path or url
+	stage, account  *yaml.Node  // of a move
 	what            string
 }
 
@@ -88,7 +89,7 @@ func (r *fileReader) given(n *yaml.Node, t *test) {
 		for i := range raw.times {
 			t.steps = append(t.steps, r.step(&raw, number, i, at+int64(i)*every))
 		}
-		if !slices.Contains(t.leads, raw.lead) {
+		if raw.account == nil && !slices.Contains(t.leads, raw.lead) {
 			t.leads = append(t.leads, raw.lead)
 		}
 		now = max(now, at+int64(raw.times-1)*every)
@@ -149,7 +150,11 @@ func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
 		kind("page", lead.Page, func(n *yaml.Node) { raw.place = r.text(n, "page") }),
 		kind("screen", lead.Screen, func(n *yaml.Node) { ev.Name = r.text(n, "screen") }),
 		kind("identify", lead.Identify, func(n *yaml.Node) { ev.Traits = r.object(n, "identify") }),
-		kind("group", lead.Group, func(n *yaml.Node) { ev.GroupID = []byte(r.text(n, "group")) }),
+		kind("group", lead.Group, func(n *yaml.Node) {
+			if !isNull(n) { // null leaves
+				ev.GroupID = []byte(r.text(n, "group"))
+			}
+		}),
 		kind("alias", lead.Alias, func(n *yaml.Node) { ev.PreviousID = []byte(r.text(n, "alias")) }),
 		object("properties", &raw.properties), object("context", &ev.Context), object("traits", &ev.Traits),
 		key{"name", func(n *yaml.Node) { ev.Name = r.text(n, "name") }},
@@ -157,12 +162,13 @@ func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
 			c.Score = r.name(n, "score", r.text(n, "adjust"), r.known.scores)
 		}),
 		command("retract", rules.Retract, func(c *rules.Command, n *yaml.Node) { c.Message = lead.HashString(r.text(n, "retract")) }),
-		command("move", rules.Move, func(c *rules.Command, n *yaml.Node) { c.Stage = r.stage(n, r.text(n, "move")) }),
+		command("move", rules.Move, func(_ *rules.Command, n *yaml.Node) { raw.stage = n }),
 		command("link", rules.Link, func(c *rules.Command, n *yaml.Node) { c.With = r.text(n, "link") }),
 		command("unlink", rules.Unlink, func(_ *rules.Command, n *yaml.Node) { raw.lead = r.text(n, "unlink") }),
 		key{"points", func(n *yaml.Node) { raw.points = n }},
 		key{"reason", func(n *yaml.Node) { raw.reason = r.text(n, "reason") }},
 		key{"lead", func(n *yaml.Node) { raw.lead = r.text(n, "lead") }},
+		key{"account", func(n *yaml.Node) { raw.account = n }},
 		text("user_id", &ev.UserID), text("anonymous_id", &ev.AnonymousID),
 		text("category", &ev.Category), text("channel", &ev.Channel),
 		key{"source", func(n *yaml.Node) { ev.Source = r.text(n, "source") }},
@@ -171,10 +177,32 @@ func (r *fileReader) rawStep(n *yaml.Node, raw *rawStep) bool {
 		key{"every", func(n *yaml.Node) { raw.every = n }},
 		key{"wait", func(n *yaml.Node) { raw.wait = n }},
 	)
-	if raw.lead == "" {
+	switch {
+	case raw.account != nil:
+		r.ofAccount(n, raw)
+	case raw.lead == "":
 		raw.lead = defaultLead
 	}
 	return ok
+}
+
+// ofAccount makes a step one of an account.
+func (r *fileReader) ofAccount(n *yaml.Node, raw *rawStep) {
+	switch {
+	case raw.lead != "":
+		r.errorf(n, "%s: a step is of a lead or of an account, not both", raw.what)
+	case raw.command == nil || raw.command.Kind != rules.Move:
+		r.errorf(n, "%s: only a move is of an account; what leads do finds its way there by group or by their domain", raw.what)
+	}
+	raw.lead = r.account(raw.account)
+}
+
+// account reads the id of an account and returns that of its entity.
+func (r *fileReader) account(n *yaml.Node) string {
+	if !r.hasAccounts {
+		r.errorf(n, "the rules have no accounts")
+	}
+	return rules.AccountID(r.text(n, "account"))
 }
 
 // command reads what belongs to a command, and to nothing else.
@@ -191,6 +219,13 @@ func (r *fileReader) command(n *yaml.Node, raw *rawStep) {
 		return
 	}
 	c.Reason = raw.reason
+	if raw.stage != nil {
+		known := &r.known
+		if raw.account != nil {
+			known = &r.accounts
+		}
+		c.Stage = r.stage(raw.stage, r.text(raw.stage, "move"), known)
+	}
 	if raw.points != nil {
 		v, err := strconv.ParseFloat(raw.points.Value, 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
