@@ -18,11 +18,15 @@ type AccountView struct {
 	Members     []NamedMember
 	Others      int64
 	OthersParts []lead.NamedScore
+	// Conditions are those of the account's transitions and hand-offs, in file order.
+	Conditions []NamedCondition
 }
 
 // NamedMember is one member of an account.
 type NamedMember struct {
 	Lead, Role string
+	// Weight is the role's.
+	Weight float64
 	// Parts are what the lead adds to the account's scores now, weighted by its role.
 	Parts []lead.NamedScore
 	// Seen are the signals that the account's conditions look at, with their latest times in ms.
@@ -45,7 +49,7 @@ func (e *Evaluator) ViewAccount(l *lead.Lead, at int64) (v AccountView, ok bool)
 	v.Ledger = nil
 	for i := range rows(l).Members {
 		m := &rows(l).Members[i]
-		n := NamedMember{Lead: m.ID, Role: m.Role, Parts: a.namedParts(m.Parts, v.At)}
+		n := NamedMember{Lead: m.ID, Role: m.Role, Weight: e.set.weightOf(m.Role), Parts: a.namedParts(m.Parts, v.At)}
 		for k, key := range a.set.side.people {
 			for _, p := range m.Seen {
 				if p.Key == key {
@@ -58,6 +62,7 @@ func (e *Evaluator) ViewAccount(l *lead.Lead, at int64) (v AccountView, ok bool)
 	if rows(l).Others > 0 {
 		v.OthersParts = a.namedParts(rows(l).Rest, v.At)
 	}
+	v.Conditions = a.namedConditions(l, v.At)
 	return v, true
 }
 

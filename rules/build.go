@@ -31,7 +31,11 @@ func (ld *loader) condition(t text, rule int) *cond {
 	if !ok {
 		return nil
 	}
-	return ld.noteCondition(ld.conditionOf(p, p.ast.NativeRep().Expr(), rule), t)
+	c := ld.conditionOf(p, p.ast.NativeRep().Expr(), rule)
+	if c != nil {
+		c.src = t.src
+	}
+	return ld.noteCondition(c, t)
 }
 
 func (ld *loader) conditionOf(p *parsed, e ast.Expr, rule int) *cond {

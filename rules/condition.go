@@ -32,6 +32,7 @@ type cond struct {
 	node node
 	rule int // who is blamed for errors: an index into Set.rules
 	deps deps
+	src  string // its text, for explanations
 }
 
 // deps says what a condition reads.

@@ -23,7 +23,7 @@ func (p *program) accountCommand() *cobra.Command {
 		Use:     "account",
 		Short:   "Look at an account, or put it into a stage",
 		Long:    "An account is a company with the leads that belong to it. Rule files say under `accounts` what moves it.",
-		Example: "  leadstream account get acme.example\n  leadstream account move acme.example lost --reason signed_elsewhere --config leadstream.yaml",
+		Example: "  leadstream account get acme.example\n  leadstream account explain acme.example\n  leadstream account move acme.example lost --reason signed_elsewhere --config leadstream.yaml",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -32,19 +32,38 @@ func (p *program) accountCommand() *cobra.Command {
 			args[0] = rules.AccountID(args[0])
 			return rules.Command{Kind: rules.Move, Stage: args[1], Reason: f.reason}, nil
 		})
-	cmd.AddCommand(p.accountGet(), move)
+	cmd.AddCommand(p.accountGet(), p.accountExplain(), move)
 	return cmd
 }
 
 func (p *program) accountGet() *cobra.Command {
+	cmd := p.accountShow(writeAccount)
+	cmd.Use, cmd.Short = "get ACCOUNT", "Show an account: its stage, its scores, and what each member adds to them"
+	cmd.Long = `get asks the HTTP API of a running leadstream that has the account's shard. Members are listed by what they add to all
+scores together; their parts add up to the account's scores.`
+	cmd.Example = "  leadstream account get acme.example\n  leadstream account get acme.example --json"
+	return cmd
+}
+
+func (p *program) accountExplain() *cobra.Command {
+	cmd := p.accountShow(explainAccount)
+	cmd.Use, cmd.Short = "explain ACCOUNT", "Show why an account has its scores and its stage"
+	cmd.Long = `explain shows for each score of an account what its members add to it: a member's own score, times the weight of its role,
+is its part, and the parts add up to the score. Then it shows the conditions of the account's transitions and hand-offs: which
+start at its present stage, which are true, and what holds them back.
+
+It shows what is kept of the account. Not kept are members that have left, what a member added at another time, and which
+condition moved the account when: that is in the stage changes and hand-offs that were written. Why a lead has its score
+is in GET /v1/leads/{id}.`
+	cmd.Example = "  leadstream account explain acme.example\n  leadstream account explain acme.example --json"
+	return cmd
+}
+
+// accountShow makes a command that asks for an account and shows it.
+func (p *program) accountShow(show func(io.Writer, *httpapi.AccountView) error) *cobra.Command {
 	var api apiFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "get ACCOUNT",
-		Short: "Show an account: its stage, its scores, and what each member adds to them",
-		Long: `get asks the HTTP API of a running leadstream that has the account's shard. Members are listed by what they add to all
-scores together; their parts add up to the account's scores.`,
-		Example: "  leadstream account get acme.example\n  leadstream account get acme.example --json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("%w: `%s` takes an account's id; see `%[2]s --help`", errUsage, cmd.CommandPath())
@@ -64,7 +83,7 @@ scores together; their parts add up to the account's scores.`,
 			if err := json.Unmarshal(body, &v); err != nil {
 				return fmt.Errorf("%w: the answer is not leadstream's: %w", errHTTP, err)
 			}
-			return writeAccount(cmd.OutOrStdout(), &v)
+			return show(cmd.OutOrStdout(), &v)
 		},
 	}
 	api.add(cmd)

@@ -25,7 +25,7 @@ func (v *apiView) Account(ctx context.Context, id string, at int64) (*httpapi.Ac
 	view := &httpapi.AccountView{
 		ID: a.Account, Stage: a.Stage, StageSince: httpapi.Time(a.StageSince), AsOf: httpapi.Time(a.At), Scores: named(a.Scores),
 		Traits: map[string]json.RawMessage{}, FirstSeen: httpapi.Time(a.FirstSeen), LastSeen: httpapi.Time(a.LastSeen),
-		Shard: a.Shard, RuleSet: a.RuleSet, Members: []httpapi.Member{},
+		Shard: a.Shard, RuleSet: a.RuleSet, Members: []httpapi.Member{}, Conditions: []httpapi.Condition{},
 	}
 	if a.NextChange != lead.Never {
 		next := httpapi.Time(a.NextChange)
@@ -37,11 +37,19 @@ func (v *apiView) Account(ctx context.Context, id string, at int64) (*httpapi.Ac
 		}
 	}
 	for _, m := range a.Members {
-		x := httpapi.Member{Lead: m.Lead, Role: m.Role, Scores: named(m.Parts), Signals: map[string]httpapi.Time{}}
+		x := httpapi.Member{Lead: m.Lead, Role: m.Role, Weight: m.Weight, Scores: named(m.Parts), Signals: map[string]httpapi.Time{}}
 		for _, s := range m.Seen {
 			x.Signals[s.Name] = httpapi.Time(s.At)
 		}
 		view.Members = append(view.Members, x)
+	}
+	for _, c := range a.Conditions {
+		x := httpapi.Condition{Type: c.Kind.String(), When: c.When, To: c.To, Reason: c.Reason, Name: c.Name, Team: c.Team, Open: c.Open, Holds: c.Holds}
+		if c.NotBefore != 0 {
+			t := httpapi.Time(c.NotBefore)
+			x.NotBefore = &t
+		}
+		view.Conditions = append(view.Conditions, x)
 	}
 	if a.Others > 0 {
 		view.Others = &httpapi.OtherMembers{Count: a.Others, Scores: named(a.OthersParts)}

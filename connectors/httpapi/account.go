@@ -28,12 +28,33 @@ type AccountView struct {
 	Members []Member `json:"members"`
 	// Others are members beyond the bound of those kept one by one, null without any.
 	Others *OtherMembers `json:"others"`
+	// Conditions are those of the account's transitions and hand-offs, as they are at AsOf, in the order of the files.
+	Conditions []Condition `json:"conditions"`
+}
+
+// Condition is the condition of a transition or a hand-off.
+type Condition struct {
+	// Type is "stage.changed" or "handoff", what comes of it; When is the condition's text.
+	Type string `json:"type"`
+	When string `json:"when"`
+	// To and Reason are a transition's, Name and Team a hand-off's.
+	To     string `json:"to,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Team   string `json:"team,omitempty"`
+	// Open says that it starts at the present stage, Holds that the condition is true.
+	Open  bool `json:"open"`
+	Holds bool `json:"holds"`
+	// NotBefore is when min_stay or a cooldown ends, null if that is no more in the way.
+	NotBefore *Time `json:"not_before"`
 }
 
 // Member is one lead of an account.
 type Member struct {
 	Lead string `json:"lead"`
 	Role string `json:"role"`
+	// Weight is the role's.
+	Weight float64 `json:"weight"`
 	// Scores are what the lead adds to the account's, weighted by its role.
 	Scores map[string]float64 `json:"scores"`
 	// Signals are the latest times of those that the account's conditions look at.
