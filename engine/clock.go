@@ -48,21 +48,26 @@ func (s *shard) atEnd() bool {
 	return true
 }
 
-// base is the time of a shard without source partitions, which nothing that it reads itself holds back:
-// the wall clock, but while an import is open only what the others have come to.
-func (s *shard) base(wall, limit int64, skewed bool) int64 {
+// bounds are what the other shards impose on one: the cap of its tick, and how far those are that are at the end of their
+// sources and in the past; see heads.
+type bounds struct{ cap, trailing int64 }
+
+// base is the time of a shard without source partitions, which nothing that it reads itself holds back: the
+// wall clock, but as long as shards with sources have not come to that by their own events, what they have come to. While an
+// import is open only that.
+func (s *shard) base(wall int64, b bounds, skewed bool) int64 {
 	if skewed {
 		return noTime
 	}
 	for _, src := range s.sources {
 		if s.openHistory(src) {
-			if limit == lead.Never {
-				return noTime
+			if low := min(b.cap, b.trailing); low != lead.Never {
+				return low
 			}
-			return limit
+			return noTime
 		}
 	}
-	return wall
+	return min(wall, b.trailing)
 }
 
 func (s *shard) floor(p *part, wall int64, skewed bool) int64 {
@@ -81,11 +86,11 @@ func (s *shard) floor(p *part, wall int64, skewed bool) int64 {
 	return noTime
 }
 
-func (s *shard) readClock(wall, limit int64, skewed bool) clockInput {
+func (s *shard) readClock(wall int64, b bounds, skewed bool) clockInput {
 	if s.cfg.Drain != nil {
 		return s.frozen(wall)
 	}
-	c := clockInput{wall: wall, cap: limit, base: s.base(wall, limit, skewed), floors: make([]int64, len(s.st.parts))}
+	c := clockInput{wall: wall, cap: b.cap, base: s.base(wall, b, skewed), floors: make([]int64, len(s.st.parts))}
 	for i := range s.st.parts {
 		c.floors[i] = s.floor(&s.st.parts[i], wall, skewed)
 	}

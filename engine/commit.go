@@ -54,7 +54,7 @@ func (e *Engine) apply() error {
 	var clocks []clockInput
 	for _, id := range e.liveIDs() {
 		s := e.live[id]
-		c := s.readClock(wall, lp.heads.limit(id, s.st.got), lp.skewed)
+		c := s.readClock(wall, bounds{lp.heads.limit(id, s.st.got), lp.heads.trailing}, lp.skewed)
 		if s.ep != nil && len(s.queue) == 0 {
 			// Its clock readings are those of the open epoch. If time has passed a timer since, the epoch
 			// ends and the next one fires it.
@@ -97,7 +97,7 @@ func (e *Engine) ownHeads(wall int64) {
 		d := &s.done
 		e.loop.heads.update(heard{s.id, d.epoch, d.sourceTime(), d.epoch == s.st.epoch && s.atEnd(), d.read, d.sent}, wall)
 	}
-	e.loop.heads.choose(e.cfg.Shards, wall, e.cfg.WatermarkWait.Milliseconds())
+	e.loop.heads.choose(e.cfg.Shards, wall, e.cfg.WatermarkWait.Milliseconds(), e.cfg.IdleAfter.Milliseconds())
 }
 
 // open opens an epoch. The fence is taken before anything is applied: a generation younger than the

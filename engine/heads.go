@@ -8,6 +8,7 @@ type head struct {
 	caughtUp bool
 	read     int64 // source records, since the beginning
 	seenAt   int64 // our wall clock when its watermark last moved
+	recordAt int64 // our wall clock when it last read something, or was first heard of
 	// past are its last watermarks, ascending, each with what it had sent to every shard by then: a
 	// receiver may rely on one only when it has got all that was sent before.
 	past []pastHead
@@ -29,6 +30,13 @@ func (h *head) last() *pastHead { return &h.past[len(h.past)-1] }
 // aligned says that the shard's sources are keyed so that nothing has to be forwarded.
 func (h *head) aligned() bool { return h.last().sent == nil && h.read >= alignedAfter }
 
+// trails says that the shard is at the end of its sources, may forward what comes next, and does not follow the wall
+// clock: it has read something less than idle ago that is of longer ago.
+func (h *head) trails(wall, idle int64) bool {
+	at := h.last().watermark
+	return h.caughtUp && h.read > 0 && !h.aligned() && wall-h.recordAt < idle && (at == noTime || wall-at > nearWall)
+}
+
 // usable is the latest watermark before which the receiver has got everything.
 func (h *head) usable(receiver int32, got int64) (watermark int64, all bool) {
 	for i := len(h.past) - 1; i >= 0; i-- {
@@ -45,6 +53,9 @@ type heads struct {
 	began int64 // our wall clock when this process began to listen
 	// binding are those that may hold others back now; see choose.
 	binding []int32
+	// trailing is the earliest of those that are at the end of what they read and in its past all the same; Never if
+	// none is. See base.
+	trailing int64
 }
 
 // heard is one shard's place in time, from its journal or from this process's own state.
@@ -60,7 +71,7 @@ type heard struct {
 func (h *heads) update(x heard, wall int64) {
 	old := h.by[x.shard]
 	if old == nil {
-		h.by[x.shard] = &head{epoch: x.epoch, caughtUp: x.caughtUp, read: x.read, seenAt: wall, past: []pastHead{{x.watermark, x.sent}}}
+		h.by[x.shard] = &head{epoch: x.epoch, caughtUp: x.caughtUp, read: x.read, seenAt: wall, recordAt: wall, past: []pastHead{{x.watermark, x.sent}}}
 		return
 	}
 	if x.epoch < old.epoch {
@@ -68,6 +79,9 @@ func (h *heads) update(x heard, wall int64) {
 	}
 	if x.watermark != old.last().watermark {
 		old.seenAt = wall
+	}
+	if x.read != old.read {
+		old.recordAt = wall
 	}
 	old.caughtUp, old.read = x.caughtUp, x.read
 	if x.epoch == old.epoch {
@@ -81,11 +95,15 @@ func (h *heads) update(x heard, wall int64) {
 	old.past = append(old.past, pastHead{x.watermark, x.sent})
 }
 
-// choose finds out which shards may hold others back, before limit is asked for each receiver.
-func (h *heads) choose(shards int32, wall, wait int64) {
-	h.binding = h.binding[:0]
+// choose finds out which shards may hold others back, before limit is asked for each receiver. A shard that is idle, as a
+// partition may be, holds nobody back.
+func (h *heads) choose(shards int32, wall, wait, idle int64) {
+	h.binding, h.trailing = h.binding[:0], lead.Never
 	for id := range shards {
 		x := h.by[id]
+		if x != nil && x.trails(wall, idle) {
+			h.trailing = min(h.trailing, x.last().watermark)
+		}
 		switch {
 		case x == nil:
 			if wall-h.began <= wait {

@@ -8,6 +8,7 @@ import (
 
 	"leadstream/engine"
 	"leadstream/engine/enginetest"
+	"leadstream/rules"
 	"leadstream/state/lead"
 )
 
@@ -30,12 +31,7 @@ func TestHistoryWhateverThePartitions(t *testing.T) {
 				p := r.start("a", t.TempDir(), nil)
 				r.settle(p)
 				p.stop(t)
-				got := map[string][]string{}
-				for _, topic := range []engine.Topic{engine.TopicTransitions, engine.TopicHandoffs} {
-					for _, rec := range r.log.Output(topic) {
-						got[string(rec.Key)] = append(got[string(rec.Key)], string(rec.Value))
-					}
-				}
+				got := r.saidOf()
 				n := 0
 				for id, w := range want {
 					n += len(w)
@@ -53,6 +49,17 @@ func TestHistoryWhateverThePartitions(t *testing.T) {
 	}
 }
 
+// saidOf is what was put out of each lead.
+func (r *rig) saidOf() map[string][]string {
+	got := map[string][]string{}
+	for _, topic := range []engine.Topic{engine.TopicTransitions, engine.TopicHandoffs} {
+		for _, rec := range r.log.Output(topic) {
+			got[string(rec.Key)] = append(got[string(rec.Key)], string(rec.Value))
+		}
+	}
+	return got
+}
+
 func contains(all []string, one string) bool {
 	for _, x := range all {
 		if x == one {
@@ -67,32 +74,63 @@ func contains(all []string, one string) bool {
 func (r *rig) produceHistory(seed uint64, leads, n int) map[string][]string {
 	r.t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 3))
-	dec := r.sources[0].NewDecoder()
-	ev := r.set.NewEvaluator()
-	of, said := map[string]*lead.Lead{}, map[string][]string{}
+	x := r.telling(true)
 	at := base - 90*86_400_000
-	for i := range n {
+	for range n {
 		at += rng.Int64N(2 * 80 * 86_400_000 / int64(n))
-		id := fmt.Sprintf("lead-%02d", rng.IntN(leads))
-		body := `"type":"page"`
-		if rng.IntN(6) == 0 {
-			body = `"type":"track","event":"Demo Requested"`
-		}
-		v := fmt.Appendf(nil, `{"userId":%q,"messageId":"h%d","timestamp":%d,%s}`, id, i, at, body)
-		// The records were written today.
-		r.log.Append("web", engine.ShardOf([]byte(id), r.parts["web"]), []byte(id), v, base)
-		var e lead.Event
-		if err := dec.Decode(&engine.Record{Timestamp: base, Value: bytes.Clone(v)}, base, &e); err != nil {
-			r.t.Fatal(err)
-		}
-		e.Source, e.History = "web", true
-		if of[id] == nil {
-			of[id] = r.set.NewLead(id, 1)
-		}
-		outs, _ := ev.Apply(of[id], &e, nil)
-		for j := range outs {
-			said[id] = append(said[id], string(lead.AppendJSON(nil, &outs[j])))
-		}
+		x.send(fmt.Sprintf("lead-%02d", rng.IntN(leads)), at, rng.IntN(6) == 0)
 	}
-	return said
+	return x.said
+}
+
+// told applies events one after the other as it sends them: what it says of each lead is what has to be said.
+type told struct {
+	r       *rig
+	history bool
+	dec     engine.Decoder
+	ev      *rules.Evaluator
+	of      map[string]*lead.Lead
+	said    map[string][]string
+	n       int
+}
+
+func (r *rig) telling(history bool) *told {
+	return &told{r: r, history: history, dec: r.sources[0].NewDecoder(), ev: r.set.NewEvaluator(), of: map[string]*lead.Lead{}, said: map[string][]string{}}
+}
+
+// send writes an event keyed by its lead: a visit, or a demo that is asked for.
+func (x *told) send(id string, at int64, demo bool) {
+	x.r.t.Helper()
+	body := `"type":"page"`
+	if demo {
+		body = `"type":"track","event":"Demo Requested"`
+	}
+	v := fmt.Appendf(nil, `{"userId":%q,"messageId":"h%d","timestamp":%d,%s}`, id, x.n, at, body)
+	x.n++
+	// The records were written today.
+	x.r.log.Append("web", engine.ShardOf([]byte(id), x.r.parts["web"]), []byte(id), v, base)
+	var e lead.Event
+	if err := x.dec.Decode(&engine.Record{Timestamp: base, Value: bytes.Clone(v)}, base, &e); err != nil {
+		x.r.t.Fatal(err)
+	}
+	e.Source, e.History = "web", x.history
+	if x.of[id] == nil {
+		x.of[id] = x.r.set.NewLead(id, 1)
+	}
+	outs, _ := x.ev.Apply(x.of[id], &e, nil)
+	x.say(id, outs)
+}
+
+func (x *told) say(id string, outs []lead.Output) {
+	for i := range outs {
+		x.said[id] = append(x.said[id], string(lead.AppendJSON(nil, &outs[i])))
+	}
+}
+
+// pass lets time pass for a lead up to wall.
+func (x *told) pass(id string, wall int64) {
+	l := x.of[id]
+	for l.Due <= wall {
+		x.say(id, x.ev.Fire(l, l.Due, nil))
+	}
 }

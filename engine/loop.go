@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"leadstream/state"
+	"leadstream/state/lead"
 )
 
 // loop is what only Run's goroutine touches.
@@ -336,7 +337,7 @@ func (e *Engine) checkpointAll(s *shard) (done bool, err error) {
 		return true, nil // out of the group: the journal has everything
 	}
 	e.loop.cur = &epoch{opened: e.cfg.Clock(), fence: fence}
-	s.beginIdle(s.readClock(s.st.wall, s.st.cap, true))
+	s.beginIdle(s.readClock(s.st.wall, bounds{s.st.cap, lead.Never}, true))
 	e.loop.cur.add(s)
 	sl := &slice{shard: s, entries: s.take(e.cfg.SliceLeads, e.cfg.SliceBytes*4, ^uint64(0))}
 	return false, e.finish(sl)

@@ -47,7 +47,7 @@ func Silent(said bool, began, wait int64) int64 {
 	if said {
 		h.update(heard{shard: 1, epoch: 1, caughtUp: true}, began)
 	}
-	h.choose(2, began, wait)
+	h.choose(2, began, wait, wait)
 	return h.limit(0, nil)
 }
 
