@@ -57,6 +57,7 @@ var timed = map[string]string{
 	"engine/commit.go": "measures epochs, and waits between attempts",
 	"engine/engine.go": "measures commits",
 	"engine/loop.go":   "wakes the engine when there is nothing to read",
+	"state/fatal.go":   "slows down what fails again and again",
 }
 
 // clocks are the functions of package time that know what time it is.
