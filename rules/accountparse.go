@@ -20,6 +20,8 @@ type accountLoader struct {
 	scoreNodes []ynode
 	// facts are the comparisons that leads' conditions ask for.
 	facts []askedFact
+	// roleNodes are where roles stand.
+	roleNodes []ynode
 }
 
 // askedFact is one comparison of an account's score with a constant.
@@ -86,6 +88,7 @@ func (ld *loader) readRoles(n ynode, r *accountRules) {
 		}
 		slot, what := len(r.roles), "accounts.roles."+name
 		r.roles = append(r.roles, role{name: name, weight: 1})
+		ld.accounts.roleNodes = append(ld.accounts.roleNodes, key)
 		ld.object(v, what,
 			field{key: "weight", read: func(v ynode) {
 				if w, ok := ld.number(v, what+".weight"); ok && math.Abs(w) <= 1e6 {
@@ -185,9 +188,13 @@ func (ld *loader) finishAccounts() {
 	if len(r.signals) > maxForwarded {
 		ld.errorf(a.n, "accounts: the conditions count the people of %d signals, more than %d", len(r.signals), maxForwarded)
 	}
+	sub.roles = r.possibleRoles()
 	sub.finish()
 	ld.errors = append(ld.errors, sub.errors...)
-	ld.warnings = append(ld.warnings, sub.warnings...)
+	for _, w := range sub.warnings {
+		w.Message = "accounts: " + w.Message
+		ld.warnings = append(ld.warnings, w)
+	}
 	for i := range sub.set.rules {
 		sub.set.rules[i] = "account " + sub.set.rules[i]
 	}

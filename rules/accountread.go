@@ -108,7 +108,7 @@ func (b *builder) accountComparison(e ast.Expr, op cmpOp, left, right ast.Expr) 
 		return constNode{triError}
 	}
 	b.readsAccount("account.score")
-	n := &factNode{op: op, c: c}
+	n := &factNode{score: name, op: op, c: c}
 	if op != opGT && op != opLE {
 		n.least = b.ld.ask(name, opGE, c)
 	}
@@ -129,6 +129,7 @@ func (ld *loader) ask(score string, op cmpOp, c float64) uint64 {
 
 // factNode is account.score.x op c, as the account said it. Who has no account, or has not heard of it, has 0.
 type factNode struct {
+	score       string
 	least, more uint64 // keys of score >= c and score > c
 	op          cmpOp
 	c           float64

@@ -15,6 +15,7 @@ type formulas struct {
 	set    *Set
 	bounds []fact // by score
 	cel    map[node]string
+	roles  []string // that members of an account can have
 }
 
 // Names of quantities that are no number.
@@ -157,6 +158,8 @@ func (fs *formulas) scores(n node, want bool) (ways, bool) {
 	switch n := n.(type) {
 	case *scoreNode:
 		return one(fs.sumName(n.parts), fs.sumBounds(n.parts, 0).meet(compared(asWanted(n.op, want), n.c))), true
+	case *factNode:
+		return one(accountScorePrefix+n.score, compared(asWanted(n.op, want), n.c)), true
 	case *gradeNode:
 		return fs.grades(n.score, n.in, want), true
 	case *matrixNode:
@@ -264,6 +267,8 @@ func (fs *formulas) numberTerm(n *numCompare, want bool) (ways, bool) {
 			return one(name, f.meet(between(0, maxEntries)).whole()), true
 		}
 		return one(name, f), true
+	case memberTerm:
+		return fs.members(t, f), true
 	case localTerm:
 		if t.weekday {
 			return one("local.weekday", f.meet(between(1, 7)).whole()), true
@@ -285,10 +290,11 @@ func (fs *formulas) fields(n node, want bool) (ways, bool) {
 		for _, w := range n.test.want {
 			values = append(values, string(w))
 		}
+		possible := fs.possibleText(name)
 		if want {
-			return one(name, oneOfThese(values...)), true
+			return one(name, possible.meet(oneOfThese(values...))), true
 		}
-		return one(name, noneOfThese(values...)), true
+		return one(name, possible.meet(noneOfThese(values...))), true
 	case *memberIn:
 		var values []string
 		for i := range n.want {

@@ -64,7 +64,7 @@ type linter struct {
 // lint adds warnings.
 func (ld *loader) lint() {
 	l := &linter{
-		loader: ld, fs: &formulas{set: ld.set, bounds: scoreBounds(ld.set)}, places: make(map[*cond]*placedCond),
+		loader: ld, fs: &formulas{set: ld.set, bounds: scoreBounds(ld.set), roles: ld.roles}, places: make(map[*cond]*placedCond),
 		dead: make([]bool, len(ld.set.transitions)), staged: make(map[[2]int]ways),
 	}
 	for i := range ld.conds {
@@ -79,6 +79,7 @@ func (ld *loader) lint() {
 	l.conditions()
 	l.stagesOutOfReach()
 	l.shadowed()
+	l.roles()
 	for i := range ld.conds {
 		l.absent(&ld.conds[i])
 	}
@@ -181,6 +182,9 @@ func (l *linter) conditions() {
 	}
 	for i := range l.set.handoffs {
 		h := &l.set.handoffs[i]
+		if h.fact != 0 {
+			continue // what leads' conditions ask for
+		}
 		if w := l.fs.ways(h.when.node, true); w.never() {
 			l.warnf(l.where(h.when), "hand-off %q never fires%s", h.name, because(w))
 		}
@@ -214,7 +218,7 @@ func (l *linter) stagesOutOfReach() {
 	all, alive := l.reached(func(int) bool { return true }), l.reached(func(i int) bool { return !l.dead[i] })
 	for st := range l.set.stages {
 		if all[st] && !alive[st] {
-			l.warnf(l.stageNodes[st], "no lead comes to stage %q but by a command: transitions on the way to it never fire", l.set.stages[st].name)
+			l.warnf(l.stageNodes[st], "no %s comes to stage %q but by a command: transitions on the way to it never fire", l.who(), l.set.stages[st].name)
 		}
 	}
 }

@@ -98,6 +98,8 @@ type loader struct {
 	gradeNodes map[int]ynode
 	// accounts is the section of that name, nil without it.
 	accounts *accountLoader
+	// roles are those that members can have, in the loader of accounts' rules.
+	roles []string
 }
 
 func (ld *loader) load(tops []ynode) {

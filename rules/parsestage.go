@@ -248,9 +248,7 @@ func (ld *loader) warnUnused() {
 		}
 	}
 	ld.warnUnreachable()
-	if !ld.set.ofAccounts() {
-		ld.lint()
-	}
+	ld.lint()
 }
 
 // warnUnreachable warns of stages that no transition leads to.
