@@ -63,7 +63,7 @@ func (e *Engine) Export(id string) (nodes []Node, elsewhere []Elsewhere, err err
 				return nil, nil, err
 			}
 		}
-		for _, name := range root.Named {
+		for _, name := range root.Rare().Named {
 			if _, err := x.add(name); err != nil {
 				return nil, nil, err
 			}

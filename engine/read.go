@@ -49,7 +49,7 @@ func (e *Engine) Lead(_ context.Context, id string, at int64) (*LeadView, error)
 		return nil, err
 	}
 	ev := set.NewEvaluator()
-	v := &LeadView{View: ev.View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version(), Refused: l.Refused}
+	v := &LeadView{View: ev.View(l, at), ID: l.ID, Shard: shard, RuleSet: set.Version(), Refused: l.Rare().Refused}
 	v.Account, v.Role = ev.Account(l)
 	for _, x := range l.IDs {
 		if x.Merged {

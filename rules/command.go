@@ -295,23 +295,23 @@ const maxEarly = 16
 // awaitRetracted notes a message that is to be retracted when it comes.
 func (e *Evaluator) awaitRetracted(message uint64) {
 	l := e.l
-	for _, h := range l.Early {
+	for _, h := range l.Rare().Early {
 		if h == message {
 			return
 		}
 	}
-	if len(l.Early) >= maxEarly {
-		copy(l.Early, l.Early[1:])
-		l.Early = l.Early[:maxEarly-1]
+	if len(l.Rare().Early) >= maxEarly {
+		copy(l.Rare().Early, l.Rare().Early[1:])
+		l.OwnRare().Early = l.Rare().Early[:maxEarly-1]
 	}
-	l.Early = append(l.Early, message)
+	l.OwnRare().Early = append(l.Rare().Early, message)
 }
 
 // retractEarly retracts the present event's message if that was asked for before it came.
 func (e *Evaluator) retractEarly(message uint64) {
-	for i, h := range e.l.Early {
+	for i, h := range e.l.Rare().Early {
 		if h == message && message != 0 {
-			e.l.Early = append(e.l.Early[:i], e.l.Early[i+1:]...)
+			e.l.OwnRare().Early = append(e.l.Rare().Early[:i], e.l.Rare().Early[i+1:]...)
 			e.retract(message)
 			return
 		}

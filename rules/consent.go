@@ -70,11 +70,11 @@ func (e *Evaluator) updateConsent(ev *lead.Event, t int64) {
 // withdrawal counts.
 func (e *Evaluator) setConsent(slot int, granted bool, t int64, source string) {
 	l, name := e.l, e.set.consent.purposes[slot].name
-	i, found := slices.BinarySearchFunc(l.Consents, name, compareConsent)
+	i, found := slices.BinarySearchFunc(l.Rare().Consents, name, compareConsent)
 	if !found {
-		l.Consents = slices.Insert(l.Consents, i, lead.Consent{Purpose: name, Time: lead.NoTime})
+		l.OwnRare().Consents = slices.Insert(l.Rare().Consents, i, lead.Consent{Purpose: name, Time: lead.NoTime})
 	}
-	c := &l.Consents[i]
+	c := &l.Rare().Consents[i]
 	if t < c.Time || t == c.Time && granted {
 		return
 	}
@@ -112,8 +112,8 @@ func (e *Evaluator) retractAll() {
 			l.Signals[i].Buckets = nil
 		}
 	}
-	for i := range l.Held {
-		note(l.Held[i].Message)
+	for i := range l.Rare().Held {
+		note(l.Rare().Held[i].Message)
 	}
 	for _, h := range messages {
 		e.retract(h)
@@ -137,8 +137,8 @@ func compareConsent(c lead.Consent, name string) int { return cmp.Compare(c.Purp
 
 // consents says whether the lead has consented to a purpose.
 func (x *scope) consents(slot int) bool {
-	i, found := slices.BinarySearchFunc(x.l.Consents, x.set.consent.purposes[slot].name, compareConsent)
-	return found && x.l.Consents[i].Granted
+	i, found := slices.BinarySearchFunc(x.l.Rare().Consents, x.set.consent.purposes[slot].name, compareConsent)
+	return found && x.l.Rare().Consents[i].Granted
 }
 
 // gated says that the event's signals do not count, because the consent that they need is not there. It is asked
@@ -150,13 +150,13 @@ func (g *signal) saysConsent() bool { return len(g.grants)+len(g.withdraws) > 0 
 
 // mergeConsents keeps of each purpose the stricter: one withdrawal of two counts, whenever it was.
 func mergeConsents(l, from *lead.Lead) {
-	for _, c := range from.Consents {
-		i, found := slices.BinarySearchFunc(l.Consents, c.Purpose, compareConsent)
+	for _, c := range from.Rare().Consents {
+		i, found := slices.BinarySearchFunc(l.Rare().Consents, c.Purpose, compareConsent)
 		switch {
 		case !found:
-			l.Consents = slices.Insert(l.Consents, i, c)
-		case l.Consents[i].Granted && !c.Granted, l.Consents[i].Granted == c.Granted && c.Time > l.Consents[i].Time:
-			l.Consents[i] = c
+			l.OwnRare().Consents = slices.Insert(l.Rare().Consents, i, c)
+		case l.Rare().Consents[i].Granted && !c.Granted, l.Rare().Consents[i].Granted == c.Granted && c.Time > l.Rare().Consents[i].Time:
+			l.Rare().Consents[i] = c
 		}
 	}
 }
@@ -171,11 +171,11 @@ type NamedConsent struct {
 }
 
 func namedConsents(l *lead.Lead) []NamedConsent {
-	if len(l.Consents) == 0 {
+	if len(l.Rare().Consents) == 0 {
 		return nil
 	}
-	list := make([]NamedConsent, len(l.Consents))
-	for i, c := range l.Consents {
+	list := make([]NamedConsent, len(l.Rare().Consents))
+	for i, c := range l.Rare().Consents {
 		list[i] = NamedConsent(c)
 	}
 	return list
@@ -302,7 +302,7 @@ func (z *sizer) consent() {
 	}
 	z.add("lead", "consent", "what was said about "+strconv.Itoa(len(s.consent.purposes))+" purposes, when and where", func(l *lead.Lead, most bool) {
 		for _, p := range s.consent.purposes {
-			l.Consents = append(l.Consents, lead.Consent{Purpose: p.name, Granted: true, Time: sampleTime(most), Source: strings.Repeat("x", amount(most, len(consentContext), maxSource))})
+			l.OwnRare().Consents = append(l.Rare().Consents, lead.Consent{Purpose: p.name, Granted: true, Time: sampleTime(most), Source: strings.Repeat("x", amount(most, len(consentContext), maxSource))})
 		}
 	})
 }

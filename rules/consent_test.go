@@ -106,8 +106,8 @@ func TestMergedConsentIsTheStricter(t *testing.T) {
 		m.merge(l, pair[1])
 		want := []lead.Consent{{Purpose: "ads", Time: 3 * day, Source: "context"}, {Purpose: "email", Time: day, Source: "context"},
 			{Purpose: "profiling", Granted: true, Time: 3 * day, Source: "context"}}
-		if !slices.Equal(l.Consents, want) {
-			t.Errorf("merged into %s: %v, want %v", l.ID, l.Consents, want)
+		if !slices.Equal(l.Rare().Consents, want) {
+			t.Errorf("merged into %s: %v, want %v", l.ID, l.Rare().Consents, want)
 		}
 	}
 }
@@ -123,8 +123,8 @@ func TestConsentAfterASwitch(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.NewEvaluator().Migrate(l, m.set, 2*day, nil)
-	if len(l.Consents) != 2 || l.Consents[0].Purpose != "email" || l.Consents[1].Purpose != "profiling" {
-		t.Errorf("after the switch the lead's consents are %v", l.Consents)
+	if len(l.Rare().Consents) != 2 || l.Rare().Consents[0].Purpose != "email" || l.Rare().Consents[1].Purpose != "profiling" {
+		t.Errorf("after the switch the lead's consents are %v", l.Rare().Consents)
 	}
 }
 

@@ -156,11 +156,11 @@ func scatter(n *lead.Lead, m *Letter, to []Letter) []Letter {
 	for i := range n.IDs {
 		say(n.IDs[i].ID, n.IDs[i].Merged)
 	}
-	for _, id := range n.Named {
+	for _, id := range n.Rare().Named {
 		say(id, false)
 	}
-	for i := range n.Refused {
-		if r := &n.Refused[i]; r.Why != WhyNever { // those are no ids
+	for i := range n.Rare().Refused {
+		if r := &n.Rare().Refused[i]; r.Why != WhyNever { // those are no ids
 			say(r.ID, false)
 			say(r.With, false)
 		}
@@ -196,7 +196,7 @@ func (e *Evaluator) EraseNode(n *lead.Lead, m *Letter, to []Letter) (_ []Letter,
 		e.Bury(n, after, requests(n, request))
 		return to, true
 	}
-	n.Refused = slices.DeleteFunc(n.Refused, func(r lead.Refusal) bool { return whole(r.ID) || whole(r.With) })
+	n.OwnRare().Refused = slices.DeleteFunc(n.Rare().Refused, func(r lead.Refusal) bool { return whole(r.ID) || whole(r.With) })
 	n.IDs = slices.DeleteFunc(n.IDs, func(x lead.LinkedID) bool { return x.ID == m.From || !x.Merged && whole(x.ID) })
 	n.Apart = slices.DeleteFunc(n.Apart, whole)
 	next := *m
@@ -211,7 +211,8 @@ func (e *Evaluator) EraseNode(n *lead.Lead, m *Letter, to []Letter) (_ []Letter,
 // tellOthers asks those whom only this node knows to forget it: ids that it was separated from, or not linked to.
 func tellOthers(n *lead.Lead, m *Letter, to []Letter) []Letter {
 	x := Letter{Kind: EraseLetter, From: n.ID, Cause: m.Cause, Time: m.Time, Salt: m.Salt, Suppress: m.Suppress}
-	others := lead.Lead{ID: n.ID, Refused: n.Refused, Node: lead.Node{Apart: n.Apart}}
+	others := lead.Lead{ID: n.ID, Node: lead.Node{Apart: n.Apart}}
+	others.OwnRare().Refused = n.Rare().Refused
 	return scatter(&others, &x, to)
 }
 

@@ -33,7 +33,7 @@ func (s *Set) stateCosts() []StateCost {
 	}
 	for i := range s.fields {
 		z.add("field", s.fields[i].name, "its value and time", func(l *lead.Lead, most bool) {
-			l.Fields = []lead.Field{{Slot: slot16(i), Value: sampleValue(most), Time: sampleTime(most), Message: math.MaxUint64}}
+			l.OwnRare().Fields = []lead.Field{{Slot: slot16(i), Value: sampleValue(most), Time: sampleTime(most), Message: math.MaxUint64}}
 		})
 	}
 	for _, name := range s.traits {
@@ -258,9 +258,9 @@ func (z *sizer) rest() {
 	z.consent()
 	if s.tags.declared {
 		z.add("tags", "", fmt.Sprintf("names and weights of the strongest %d", maxTags), func(l *lead.Lead, most bool) {
-			l.Tags = make([]lead.Tag, amount(most, typicalTags, maxTags))
-			for i := range l.Tags {
-				l.Tags[i] = lead.Tag{Name: strings.Repeat("x", amount(most, typicalValue, maxNameBytes)), Weight: math.Pi, At: sampleTime(most)}
+			l.OwnRare().Tags = make([]lead.Tag, amount(most, typicalTags, maxTags))
+			for i := range l.Rare().Tags {
+				l.Rare().Tags[i] = lead.Tag{Name: strings.Repeat("x", amount(most, typicalValue, maxNameBytes)), Weight: math.Pi, At: sampleTime(most)}
 			}
 		})
 	}
@@ -269,21 +269,21 @@ func (z *sizer) rest() {
 			if !most {
 				return // most of the time nothing is
 			}
-			l.Held = make([]lead.Held, maxHeld)
-			for i := range l.Held {
-				l.Held[i] = lead.Held{
+			l.OwnRare().Held = make([]lead.Held, maxHeld)
+			for i := range l.Rare().Held {
+				l.Rare().Held[i] = lead.Held{
 					Kind: lead.HeldPoints, Slot: math.MaxUint16, Due: sizeClock + day, Time: longBack, Message: math.MaxUint64,
 					Key: math.MaxUint64, Points: math.Pi, Mail: math.MaxUint64, Link: math.MaxUint64,
 				}
 				if i < values {
-					l.Held[i].Kind, l.Held[i].Value = lead.HeldField, sampleValue(true)
+					l.Rare().Held[i].Kind, l.Rare().Held[i].Value = lead.HeldField, sampleValue(true)
 				}
 			}
 		})
 	}
 	z.add("lead", "retractions", fmt.Sprintf("the last %d that wait for their messages", maxEarly), func(l *lead.Lead, most bool) {
 		if most {
-			l.Early = make([]uint64, maxEarly)
+			l.OwnRare().Early = make([]uint64, maxEarly)
 		}
 	})
 	for i := range s.handoffs {

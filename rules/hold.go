@@ -29,7 +29,7 @@ func (e *Evaluator) holdSignal(slot int, t int64, ev *lead.Event) bool {
 	if due <= e.at {
 		return false
 	}
-	if len(e.l.Held)+e.set.heldSize(slot) > maxHeld {
+	if len(e.l.Rare().Held)+e.set.heldSize(slot) > maxHeld {
 		e.counts.HeldFull++
 		return true
 	}
@@ -80,25 +80,25 @@ func (s *Set) heldSize(slot int) int {
 // enterHeld enters what belongs together, in the order of release: by due time, then by its own time.
 func (e *Evaluator) enterHeld(parts ...lead.Held) {
 	l := e.l
-	if len(l.Held)+len(parts) > maxHeld {
+	if len(l.Rare().Held)+len(parts) > maxHeld {
 		e.counts.HeldFull++
 		return
 	}
-	i, _ := slices.BinarySearchFunc(l.Held, parts[0], func(a, b lead.Held) int {
+	i, _ := slices.BinarySearchFunc(l.Rare().Held, parts[0], func(a, b lead.Held) int {
 		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Time, b.Time), -1)
 	})
-	l.Held = slices.Insert(l.Held, i, parts...)
+	l.OwnRare().Held = slices.Insert(l.Rare().Held, i, parts...)
 }
 
 // release releases what is held until d. It reports whether there was anything, and whether a score moved.
 func (e *Evaluator) release(d int64) (moved bool) {
 	l := e.l
 	n := 0
-	for n < len(l.Held) && l.Held[n].Due <= d {
+	for n < len(l.Rare().Held) && l.Rare().Held[n].Due <= d {
 		n++
 	}
-	due := slices.Clone(l.Held[:n])
-	l.Held = slices.Delete(l.Held, 0, n)
+	due := slices.Clone(l.Rare().Held[:n])
+	l.OwnRare().Held = slices.Delete(l.Rare().Held, 0, n)
 	for i := range due {
 		moved = e.releaseOne(&due[i]) || moved
 	}
@@ -137,17 +137,17 @@ func (e *Evaluator) releaseOne(h *lead.Held) (moved bool) {
 
 // heldDue is when something is released next.
 func (e *Evaluator) heldDue() int64 {
-	if len(e.l.Held) == 0 {
+	if len(e.l.Rare().Held) == 0 {
 		return never
 	}
-	return e.l.Held[0].Due
+	return e.l.Rare().Held[0].Due
 }
 
 // dropHeld drops what is held of a message.
 func (e *Evaluator) dropHeld(message uint64) bool {
-	before := len(e.l.Held)
-	e.l.Held = slices.DeleteFunc(e.l.Held, func(h lead.Held) bool { return h.Message == message && message != 0 && !isMarker(h.Kind) })
-	return len(e.l.Held) < before
+	before := len(e.l.Rare().Held)
+	e.l.OwnRare().Held = slices.DeleteFunc(e.l.Rare().Held, func(h lead.Held) bool { return h.Message == message && message != 0 && !isMarker(h.Kind) })
+	return len(e.l.Rare().Held) < before
 }
 
 // isMarker says that an entry is only remembered, and does nothing when it is due.

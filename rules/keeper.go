@@ -220,10 +220,10 @@ func (e *Evaluator) noteField(slot int, v lead.Value, t int64, message uint64) {
 		e.counts.LongTraits++
 		v = lead.Value{}
 	}
-	i, found := slices.BinarySearchFunc(e.l.Fields, uint16(slot), compareField)
+	i, found := slices.BinarySearchFunc(e.l.Rare().Fields, uint16(slot), compareField)
 	e.touch(&e.set.readers.fields[slot])
 	if found {
-		old := &e.l.Fields[i]
+		old := &e.l.Rare().Fields[i]
 		newer := t > old.Time || t == old.Time && message > old.Message
 		if newer == k.first {
 			return
@@ -231,7 +231,7 @@ func (e *Evaluator) noteField(slot int, v lead.Value, t int64, message uint64) {
 		*old = lead.Field{Slot: uint16(slot), Value: v.Clone(), Time: t, Message: message}
 		return
 	}
-	e.l.Fields = slices.Insert(e.l.Fields, i, lead.Field{Slot: uint16(slot), Value: v.Clone(), Time: t, Message: message})
+	e.l.OwnRare().Fields = slices.Insert(e.l.Rare().Fields, i, lead.Field{Slot: uint16(slot), Value: v.Clone(), Time: t, Message: message})
 }
 
 // read is the term for CEL: "" if the signal never came or had no such field.

@@ -183,7 +183,7 @@ func (e *Evaluator) Follow(n *lead.Lead, r *Route) (to string, ok bool) {
 // becomeLead makes a pointer a lead that nothing has happened to.
 func (e *Evaluator) becomeLead(n *lead.Lead) {
 	fresh := e.set.NewLead(n.ID, n.Incarnation)
-	fresh.Epoch, fresh.Seq, fresh.Node, fresh.IDs, fresh.Refused = n.Epoch, n.Seq, n.Node, n.IDs, n.Refused
+	fresh.Epoch, fresh.Seq, fresh.Node, fresh.IDs, fresh.OwnRare().Refused = n.Epoch, n.Seq, n.Node, n.IDs, n.Rare().Refused
 	fresh.Forward = ""
 	fresh.Pointer++
 	*n = *fresh

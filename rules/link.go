@@ -90,15 +90,15 @@ func mergedIDs(own string, a, b []lead.LinkedID) []lead.LinkedID {
 // refuse counts a refused link and keeps it for inspection.
 func (e *Evaluator) refuse(l *lead.Lead, id, with string, at int64, why uint8) {
 	e.counts.Refused[why]++
-	for i := range l.Refused {
-		if r := &l.Refused[i]; r.ID == id && r.With == with && r.Why == why {
+	for i := range l.Rare().Refused {
+		if r := &l.Rare().Refused[i]; r.ID == id && r.With == with && r.Why == why {
 			return // the first time is the interesting one
 		}
 	}
-	if len(l.Refused) >= maxRefused {
-		l.Refused = slices.Delete(l.Refused, 0, 1)
+	if len(l.Rare().Refused) >= maxRefused {
+		l.OwnRare().Refused = slices.Delete(l.Rare().Refused, 0, 1)
 	}
-	l.Refused = append(l.Refused, lead.Refusal{ID: id, With: with, Time: at, Why: why})
+	l.OwnRare().Refused = append(l.Rare().Refused, lead.Refusal{ID: id, With: with, Time: at, Why: why})
 }
 
 // Links says what an event that was just applied to a lead says of who is who, and appends the letters that it
@@ -112,10 +112,10 @@ func (e *Evaluator) Links(l *lead.Lead, ev *lead.Event, to []Letter) []Letter {
 		}
 		id := identifierID(trait, value)
 		hash := lead.HashString(id)
-		if slices.Contains(l.Claims, hash) {
+		if slices.Contains(l.Rare().Claims, hash) {
 			return
 		}
-		l.Claims = appendNewest(l.Claims, hash, maxClaims)
+		l.OwnRare().Claims = appendNewest(l.Rare().Claims, hash, maxClaims)
 		name(l, id)
 		e.counts.Claimed++
 		to = append(to, Letter{Kind: ClaimLetter, To: id, From: l.ID, Cause: ByTrait, Time: l.Clock, Event: string(ev.MessageID), First: l.FirstSeen, Known: l.Known})
@@ -264,10 +264,11 @@ func (e *Evaluator) linkAway(n *lead.Lead, m *Letter, to []Letter) (_ []Letter, 
 		s.State, s.Time = lead.AppendEncode(nil, &moved), n.Clock
 	}
 	// The pointer keeps what belongs to the id, and which ids came with it.
-	node, ids := n.Node, n.IDs
+	node, ids, refused := n.Node, n.IDs, n.Rare().Refused
 	node.Forward = m.Target
 	node.Pointer++
-	*n = lead.Lead{ID: n.ID, Epoch: n.Epoch, Incarnation: n.Incarnation, Seq: n.Seq, Rules: n.Rules, Due: never, LastActive: lead.NoTime, Node: node, IDs: ids, Refused: n.Refused}
+	*n = lead.Lead{ID: n.ID, Epoch: n.Epoch, Incarnation: n.Incarnation, Seq: n.Seq, Rules: n.Rules, Due: never, LastActive: lead.NoTime, Node: node, IDs: ids}
+	n.OwnRare().Refused = refused
 	s.Route = Route{Path: []Hop{{ID: n.ID, Pointer: node.Pointer}}, Known: node.Known}
 	e.counts.Linked++
 	return append(to, s), true
@@ -295,21 +296,21 @@ func (e *Evaluator) join(n, from *lead.Lead, m *Letter, out []lead.Output) []lea
 		return out
 	}
 	n.IDs = mergedIDs(n.ID, n.IDs, from.IDs)
-	for _, h := range from.Claims {
-		if !slices.Contains(n.Claims, h) {
-			n.Claims = appendNewest(n.Claims, h, maxClaims)
+	for _, h := range from.Rare().Claims {
+		if !slices.Contains(n.Rare().Claims, h) {
+			n.OwnRare().Claims = appendNewest(n.Rare().Claims, h, maxClaims)
 		}
 	}
-	for _, id := range from.Named {
+	for _, id := range from.Rare().Named {
 		name(n, id)
 	}
-	for _, r := range from.Refused {
-		if !slices.Contains(n.Refused, r) {
-			n.Refused = append(n.Refused, r)
+	for _, r := range from.Rare().Refused {
+		if !slices.Contains(n.Rare().Refused, r) {
+			n.OwnRare().Refused = append(n.Rare().Refused, r)
 		}
 	}
-	slices.SortStableFunc(n.Refused, func(a, b lead.Refusal) int { return cmp.Compare(a.Time, b.Time) })
-	n.Refused = slices.Delete(n.Refused, 0, max(0, len(n.Refused)-maxRefused))
+	slices.SortStableFunc(n.Rare().Refused, func(a, b lead.Refusal) int { return cmp.Compare(a.Time, b.Time) })
+	n.OwnRare().Refused = slices.Delete(n.Rare().Refused, 0, max(0, len(n.Rare().Refused)-maxRefused))
 	if !begun(from) {
 		return out
 	}
@@ -347,7 +348,7 @@ func appendNewest(list []uint64, h uint64, most int) []uint64 {
 
 // name notes an identifier that the lead has named.
 func name(l *lead.Lead, id string) {
-	if !slices.Contains(l.Named, id) && len(l.Named) < maxNamed {
-		l.Named = append(l.Named, id)
+	if !slices.Contains(l.Rare().Named, id) && len(l.Rare().Named) < maxNamed {
+		l.OwnRare().Named = append(l.Rare().Named, id)
 	}
 }

@@ -162,7 +162,7 @@ func TestSecondUserOnADevice(t *testing.T) {
 	if c := w.ev.Counts(); c.Refused[WhySecondUser] != 2 || w.count > 30 {
 		t.Errorf("refused %v, %d messages", c.Refused, w.count)
 	}
-	if r := w.root("u").Refused; len(r) != 1 || r[0].ID != "a" || r[0].With != "v" {
+	if r := w.root("u").Rare().Refused; len(r) != 1 || r[0].ID != "a" || r[0].With != "v" {
 		t.Errorf("kept for inspection: %+v", r)
 	}
 	w.happens(alias(20, "v", "u"))

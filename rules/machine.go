@@ -82,25 +82,25 @@ func (e *Evaluator) dropPresent(t int64) {
 
 // delivered notes a delivery, and drops what is held of the mail from before it.
 func (e *Evaluator) delivered(t int64) {
-	if slices.ContainsFunc(e.l.Held, func(h lead.Held) bool { return h.Mail == e.mail && !isMarker(h.Kind) && h.Time < t }) {
+	if slices.ContainsFunc(e.l.Rare().Held, func(h lead.Held) bool { return h.Mail == e.mail && !isMarker(h.Kind) && h.Time < t }) {
 		e.dropMail(e.mail, 0)
 	}
 	e.enterHeld(lead.Held{Kind: lead.HeldDelivery, Due: addSpan(max(t, e.at), e.set.longestHold), Time: t, Mail: e.mail})
 }
 
 func (e *Evaluator) beforeDelivery(t int64) bool {
-	return slices.ContainsFunc(e.l.Held, func(h lead.Held) bool { return h.Kind == lead.HeldDelivery && h.Mail == e.mail && t < h.Time })
+	return slices.ContainsFunc(e.l.Rare().Held, func(h lead.Held) bool { return h.Kind == lead.HeldDelivery && h.Mail == e.mail && t < h.Time })
 }
 
 func (e *Evaluator) isDropped(mail uint64) bool {
-	return slices.ContainsFunc(e.l.Held, func(h lead.Held) bool { return h.Kind == lead.HeldDropped && h.Mail == mail })
+	return slices.ContainsFunc(e.l.Rare().Held, func(h lead.Held) bool { return h.Kind == lead.HeldDropped && h.Mail == mail })
 }
 
 // findBurst looks for enough distinct links in a span that the present click at t lies in.
 func (e *Evaluator) findBurst(t int64) {
 	m := &e.set.machines
 	var clicks []lead.Held // one for each link and time
-	for _, h := range e.l.Held {
+	for _, h := range e.l.Rare().Held {
 		if h.Link != 0 && h.Kind != lead.HeldDelivery && h.Time >= t-m.within && h.Time <= t+m.within {
 			clicks = append(clicks, h)
 		}
@@ -128,8 +128,8 @@ func (e *Evaluator) findBurst(t int64) {
 // dropMail turns what is held of a mail, and of a message, into markers: they add nothing, and what comes
 // of the same mail before they are due is dropped too.
 func (e *Evaluator) dropMail(mail, message uint64) {
-	for i := range e.l.Held {
-		h := &e.l.Held[i]
+	for i := range e.l.Rare().Held {
+		h := &e.l.Rare().Held[i]
 		if isMarker(h.Kind) || !(mail != 0 && h.Mail == mail || message != 0 && h.Message == message) {
 			continue
 		}

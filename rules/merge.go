@@ -65,10 +65,10 @@ func own(from *lead.Lead, into string) {
 // adopt makes l, to which nothing has happened yet, what from was.
 func adopt(l, from *lead.Lead) {
 	keep := *l
-	*l = *from
+	*l = *from.Clone()
 	l.Account = keep.Account
 	l.ID, l.Epoch, l.Incarnation, l.Seq, l.Node = keep.ID, keep.Epoch, keep.Incarnation, keep.Seq, keep.Node
-	l.IDs, l.Claims, l.Refused = keep.IDs, keep.Claims, keep.Refused
+	l.IDs, l.OwnRare().Claims, l.OwnRare().Refused = keep.IDs, keep.Rare().Claims, keep.Rare().Refused
 }
 
 // dropDoubles takes out of from what both have counted: a message that came to both.
@@ -188,13 +188,13 @@ func newer(at int64, message uint64, than int64, thanMessage uint64) bool {
 
 // mergeFields takes the earlier of first events' fields and the later of last ones.
 func (e *Evaluator) mergeFields(l, from *lead.Lead) {
-	for _, f := range from.Fields {
-		i, found := slices.BinarySearchFunc(l.Fields, f.Slot, compareField)
+	for _, f := range from.Rare().Fields {
+		i, found := slices.BinarySearchFunc(l.Rare().Fields, f.Slot, compareField)
 		switch {
 		case !found:
-			l.Fields = slices.Insert(l.Fields, i, f)
-		case newer(f.Time, f.Message, l.Fields[i].Time, l.Fields[i].Message) != e.set.fields[f.Slot].first:
-			l.Fields[i] = f
+			l.OwnRare().Fields = slices.Insert(l.Rare().Fields, i, f)
+		case newer(f.Time, f.Message, l.Rare().Fields[i].Time, l.Rare().Fields[i].Message) != e.set.fields[f.Slot].first:
+			l.Rare().Fields[i] = f
 		}
 	}
 }
@@ -202,42 +202,42 @@ func (e *Evaluator) mergeFields(l, from *lead.Lead) {
 // mergeTags adds weights; the strongest stay.
 func (e *Evaluator) mergeTags(l, from *lead.Lead) {
 	h := e.set.tags.halfLife
-	for _, t := range from.Tags {
+	for _, t := range from.Rare().Tags {
 		w := decayHalfLife(t.Weight, t.At, e.at, h)
-		i, found := slices.BinarySearchFunc(l.Tags, t.Name, compareTag)
+		i, found := slices.BinarySearchFunc(l.Rare().Tags, t.Name, compareTag)
 		if found {
-			x := &l.Tags[i]
+			x := &l.Rare().Tags[i]
 			x.Weight, x.At = finite(decayHalfLife(x.Weight, x.At, e.at, h)+w), e.at
 			continue
 		}
-		l.Tags = slices.Insert(l.Tags, i, lead.Tag{Name: t.Name, Weight: w, At: e.at})
+		l.OwnRare().Tags = slices.Insert(l.Rare().Tags, i, lead.Tag{Name: t.Name, Weight: w, At: e.at})
 	}
-	if len(l.Tags) > maxTags {
-		slices.SortFunc(l.Tags, func(a, b lead.Tag) int { return compareTags(&a, &b, e.at, h) })
-		clear(l.Tags[maxTags:])
-		l.Tags = l.Tags[:maxTags]
-		slices.SortFunc(l.Tags, func(a, b lead.Tag) int { return strings.Compare(a.Name, b.Name) })
+	if len(l.Rare().Tags) > maxTags {
+		slices.SortFunc(l.Rare().Tags, func(a, b lead.Tag) int { return compareTags(&a, &b, e.at, h) })
+		clear(l.Rare().Tags[maxTags:])
+		l.OwnRare().Tags = l.Rare().Tags[:maxTags]
+		slices.SortFunc(l.Rare().Tags, func(a, b lead.Tag) int { return strings.Compare(a.Name, b.Name) })
 	}
 }
 
 // mergeHeld puts what both hold back in the order of release.
 func (e *Evaluator) mergeHeld(l, from *lead.Lead) {
-	if len(from.Held) == 0 {
+	if len(from.Rare().Held) == 0 {
 		return
 	}
-	l.Held = append(l.Held, from.Held...)
-	slices.SortStableFunc(l.Held, func(a, b lead.Held) int { return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Time, b.Time)) })
-	if len(l.Held) > maxHeld {
-		e.counts.HeldFull += int64(len(l.Held) - maxHeld)
-		clear(l.Held[maxHeld:])
-		l.Held = l.Held[:maxHeld]
+	l.OwnRare().Held = append(l.Rare().Held, from.Rare().Held...)
+	slices.SortStableFunc(l.Rare().Held, func(a, b lead.Held) int { return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Time, b.Time)) })
+	if len(l.Rare().Held) > maxHeld {
+		e.counts.HeldFull += int64(len(l.Rare().Held) - maxHeld)
+		clear(l.Rare().Held[maxHeld:])
+		l.OwnRare().Held = l.Rare().Held[:maxHeld]
 	}
 }
 
 // mergeRecent keeps the newest messages of both, and retracts what one of them had been asked to retract before it
 // came to the other.
 func (e *Evaluator) mergeRecent(l, from *lead.Lead) {
-	early := append(slices.Clone(l.Early), from.Early...)
+	early := append(slices.Clone(l.Rare().Early), from.Rare().Early...)
 	a := append(slices.Clone(l.Recent[l.RecentNext:]), l.Recent[:l.RecentNext]...)
 	b := append(slices.Clone(from.Recent[from.RecentNext:]), from.Recent[:from.RecentNext]...)
 	b = slices.DeleteFunc(b, func(h uint64) bool { return slices.Contains(a, h) })
@@ -254,7 +254,7 @@ func (e *Evaluator) mergeRecent(l, from *lead.Lead) {
 	}
 	slices.Reverse(all)
 	l.Recent, l.RecentNext = all, 0
-	l.Early = nil
+	l.OwnRare().Early = nil
 	for _, h := range early {
 		e.retract(h)
 	}

@@ -78,7 +78,7 @@ func (m *migration) run() (gone string) {
 	m.lines()
 	m.windows()
 	m.tags()
-	l.Consents = slices.DeleteFunc(l.Consents, func(c lead.Consent) bool { return m.to.purposeSlot(c.Purpose) < 0 })
+	l.OwnRare().Consents = slices.DeleteFunc(l.Rare().Consents, func(c lead.Consent) bool { return m.to.purposeSlot(c.Purpose) < 0 })
 	m.held()
 	edges := make([]lead.Edge, len(m.to.handoffs))
 	for i := range m.to.handoffs {
@@ -274,7 +274,7 @@ func (m *migration) windows() {
 	slices.SortFunc(list, func(a, b lead.Signal) int { return int(a.Slot) - int(b.Slot) })
 	m.l.Signals = list
 	var fields []lead.Field
-	for _, x := range m.l.Fields {
+	for _, x := range m.l.Rare().Fields {
 		name := m.from.fields[x.Slot].name
 		if i := slices.IndexFunc(m.to.fields, func(k fieldKeeper) bool { return k.name == name }); i >= 0 {
 			x.Slot = uint16(i)
@@ -282,19 +282,19 @@ func (m *migration) windows() {
 		}
 	}
 	slices.SortFunc(fields, func(a, b lead.Field) int { return int(a.Slot) - int(b.Slot) })
-	m.l.Fields = fields
+	m.l.OwnRare().Fields = fields
 }
 
 // tags carries the weights of tags over, under the new half-life from the switch on.
 func (m *migration) tags() {
 	l := m.l
 	if !m.to.tags.declared {
-		l.Tags = nil
+		l.OwnRare().Tags = nil
 		return
 	}
 	if from, to := m.from.tags.halfLife, m.to.tags.halfLife; from != to {
-		for i := range l.Tags {
-			l.Tags[i].Weight, l.Tags[i].At = decayHalfLife(l.Tags[i].Weight, l.Tags[i].At, m.at, from), m.at
+		for i := range l.Rare().Tags {
+			l.Rare().Tags[i].Weight, l.Rare().Tags[i].At = decayHalfLife(l.Rare().Tags[i].Weight, l.Rare().Tags[i].At, m.at, from), m.at
 		}
 	}
 }
@@ -304,7 +304,7 @@ func (m *migration) held() {
 	l := m.l
 	var list []lead.Held
 	keep := false // whether the signal is there that parts belong to
-	for _, h := range l.Held {
+	for _, h := range l.Rare().Held {
 		slot := -1
 		switch h.Kind {
 		case lead.HeldDropped, lead.HeldDelivery:
@@ -337,7 +337,7 @@ func (m *migration) held() {
 			list = append(list, h)
 		}
 	}
-	l.Held = list
+	l.OwnRare().Held = list
 }
 
 // dedupe makes the ring of messages as long as the new rules want it, the newest kept.

@@ -179,14 +179,14 @@ func TestTheStrongestTags(t *testing.T) {
 		{"weak", 0.5, false, "", "t29"},
 	} {
 		give(c.name, c.weight)
-		if len(p.l.Tags) != maxTags || has(c.name) != c.stays || c.gone != "" && has(c.gone) || !has(c.last) {
-			t.Errorf("%s of weight %v: %d tags", c.name, c.weight, len(p.l.Tags))
+		if len(p.l.Rare().Tags) != maxTags || has(c.name) != c.stays || c.gone != "" && has(c.gone) || !has(c.last) {
+			t.Errorf("%s of weight %v: %d tags", c.name, c.weight, len(p.l.Rare().Tags))
 		}
 	}
 	p = newPerson(t, simple+"tags: {lines: [{signal: e, tag: event.properties.t}]}\n")
 	p.does("e", "", `{"t": [`+strings.TrimSuffix(strings.Repeat(`"a",`, 16), ",")+`, "b"]}`)
-	if len(p.l.Tags) != 1 || p.l.Tags[0].Weight != 16 {
-		t.Errorf("%+v", p.l.Tags)
+	if len(p.l.Rare().Tags) != 1 || p.l.Rare().Tags[0].Weight != 16 {
+		t.Errorf("%+v", p.l.Rare().Tags)
 	}
 }
 
@@ -236,8 +236,8 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	p := newPerson(t, simple+"scores: {s: {lines: [{signal: e, add: 1, hold: 1d}]}}\n")
 	for i := range maxHeld + 3 {
 		p.does("e", "", "")
-		if want := min(i+1, maxHeld); len(p.l.Held) != want {
-			t.Fatalf("after %d events %d are held", i+1, len(p.l.Held))
+		if want := min(i+1, maxHeld); len(p.l.Rare().Held) != want {
+			t.Fatalf("after %d events %d are held", i+1, len(p.l.Rare().Held))
 		}
 	}
 	if n := p.e.Counts().HeldFull; n != 3 {
@@ -253,8 +253,8 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	for range maxHeld {
 		p.does("e", "", "")
 	}
-	if n := p.e.Counts().HeldFull; len(p.l.Held) > maxHeld || len(p.l.Held)%3 != 0 || n != int64(maxHeld-maxHeld/3) {
-		t.Errorf("%d are held, %d had no room", len(p.l.Held), n)
+	if n := p.e.Counts().HeldFull; len(p.l.Rare().Held) > maxHeld || len(p.l.Rare().Held)%3 != 0 || n != int64(maxHeld-maxHeld/3) {
+		t.Errorf("%d are held, %d had no room", len(p.l.Rare().Held), n)
 	}
 }
 

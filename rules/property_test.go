@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"math"
@@ -115,9 +116,9 @@ func checkHistory(t *testing.T, g *drawer, eval *Evaluator, seed uint64, text st
 			now = max(now, ev.time)
 			fmt.Fprintf(&log, "event %s %s at %d, traits %v\n", ev.id, ev.name, ev.time, ev.traits)
 			hash := lead.HashString(ev.id)
-			before := l.Clone()
+			before := lead.AppendEncode(nil, l)
 			out, verdict := eval.Apply(l, g.message(ev, hash), nil)
-			if verdict == Duplicate && fmt.Sprintf("%+v", *before) != fmt.Sprintf("%+v", *l) {
+			if verdict == Duplicate && !bytes.Equal(before, lead.AppendEncode(nil, l)) {
 				t.Errorf("seed %d: a duplicate changed the lead", seed)
 				return false
 			}

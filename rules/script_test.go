@@ -360,13 +360,13 @@ func (s *script) state() string {
 		ln := &s.set.lines[x.Slot]
 		fmt.Fprintf(&b, "line %s.%s: fired %d, counted %v, points %v\n", s.set.scores[ln.score].name, ln.id, x.Fired, x.Counted, x.Points)
 	}
-	for _, x := range l.Fields {
+	for _, x := range l.Rare().Fields {
 		fmt.Fprintf(&b, "%s: %s at %s\n", s.set.fields[x.Slot].name, x.Value.Text, showTime(x.Time))
 	}
-	for _, x := range l.Tags {
+	for _, x := range l.Rare().Tags {
 		fmt.Fprintf(&b, "tag %s: %s at %s\n", x.Name, number3(x.Weight), showTime(x.At))
 	}
-	for _, x := range l.Held {
+	for _, x := range l.Rare().Held {
 		fmt.Fprintf(&b, "held %d: due %s, of %s, %g points\n", x.Kind, showTime(x.Due), showTime(x.Time), x.Points)
 	}
 	for i, x := range l.Edges {

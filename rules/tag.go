@@ -113,23 +113,23 @@ func (e *Evaluator) addTag(name string, w float64, t int64) {
 	l, h := e.l, e.set.tags.halfLife
 	e.touch(&e.set.readers.tags)
 	w = decayHalfLife(w, t, e.at, h)
-	i, found := slices.BinarySearchFunc(l.Tags, name, compareTag)
+	i, found := slices.BinarySearchFunc(l.Rare().Tags, name, compareTag)
 	if found {
-		x := &l.Tags[i]
+		x := &l.Rare().Tags[i]
 		x.Weight, x.At = finite(decayHalfLife(x.Weight, x.At, e.at, h)+w), e.at
 		return
 	}
-	l.Tags = slices.Insert(l.Tags, i, lead.Tag{Name: name, Weight: w, At: e.at})
-	if len(l.Tags) <= maxTags {
+	l.OwnRare().Tags = slices.Insert(l.Rare().Tags, i, lead.Tag{Name: name, Weight: w, At: e.at})
+	if len(l.Rare().Tags) <= maxTags {
 		return
 	}
 	weakest := 0
-	for j := range l.Tags {
-		if compareTags(&l.Tags[j], &l.Tags[weakest], e.at, h) > 0 {
+	for j := range l.Rare().Tags {
+		if compareTags(&l.Rare().Tags[j], &l.Rare().Tags[weakest], e.at, h) > 0 {
 			weakest = j
 		}
 	}
-	l.Tags = slices.Delete(l.Tags, weakest, weakest+1)
+	l.OwnRare().Tags = slices.Delete(l.Rare().Tags, weakest, weakest+1)
 }
 
 // compareTags orders tags from the strongest on.
@@ -141,8 +141,8 @@ func compareTag(t lead.Tag, name string) int { return strings.Compare(t.Name, na
 
 // tag returns a tag's weight as it is stored, nothing if it is absent.
 func (x *scope) tag(name string) lead.Tag {
-	if i, found := slices.BinarySearchFunc(x.l.Tags, name, compareTag); found {
-		return x.l.Tags[i]
+	if i, found := slices.BinarySearchFunc(x.l.Rare().Tags, name, compareTag); found {
+		return x.l.Rare().Tags[i]
 	}
 	return lead.Tag{}
 }

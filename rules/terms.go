@@ -185,11 +185,11 @@ func readDate(v lead.Value) (int64, bool) {
 type fieldTerm struct{ slot int }
 
 func (t *fieldTerm) value(x *scope) lead.Value {
-	i, found := slices.BinarySearchFunc(x.l.Fields, uint16(t.slot), compareField)
+	i, found := slices.BinarySearchFunc(x.l.Rare().Fields, uint16(t.slot), compareField)
 	if !found {
 		return lead.Value{}
 	}
-	return x.l.Fields[i].Value
+	return x.l.Rare().Fields[i].Value
 }
 
 func compareField(f lead.Field, slot uint16) int { return int(f.Slot) - int(slot) }

@@ -116,11 +116,11 @@ func (e *Evaluator) explainRest(v *View) {
 }
 
 func (e *Evaluator) namedTags() []NamedTag {
-	if len(e.l.Tags) == 0 {
+	if len(e.l.Rare().Tags) == 0 {
 		return nil
 	}
 	at, h := e.at, e.set.tags.halfLife
-	sorted := slices.Clone(e.l.Tags)
+	sorted := slices.Clone(e.l.Rare().Tags)
 	slices.SortFunc(sorted, func(a, b lead.Tag) int { return compareTags(&a, &b, at, h) })
 	list := make([]NamedTag, len(sorted))
 	for i, t := range sorted {

@@ -13,6 +13,7 @@ var checks = map[string]func(Tree) []Finding{
 	"length":       Length,
 	"goroutines":   Goroutines,
 	"clocks":       Clocks,
+	"shared rare":  SharedRare,
 	"layout":       Layout,
 	"text":         Text,
 	"requirements": Requirements,

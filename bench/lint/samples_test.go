@@ -68,6 +68,10 @@ var samples = []sample{
 	{"another thing called time", "clocks", "rules/a.go", "var time struct{ Now int }\nvar x = time.Now", ""},
 	{"clock in cmd", "clocks", "cmd/leadstream/a.go", "import \"time\"\nvar x = time.Now()", ""},
 
+	{"a change for all leads", "shared rare", "rules/a.go", "func f() { l.Rare().Tags = nil }", "OwnRare"},
+	{"a way to change it", "shared rare", "rules/a.go", "func f() { g(&l.Rare().Tags) }", "OwnRare"},
+	{"a change of one's own", "shared rare", "rules/a.go", "func f() { l.OwnRare().Tags = append(l.Rare().Tags, t) }", ""},
+
 	{"stray directory", "layout", "scripts/a.sh", "", "top level"},
 	{"stray file", "layout", "NOTES.md", "", "top level"},
 	{"vague package", "layout", "engine/utils/a.go", "", "says nothing"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
+	"go/token"
 	"path"
 	"slices"
 	"strconv"
@@ -80,6 +81,31 @@ func Clocks(t Tree) []Finding {
 			return "time." + sel.Sel.Name + ": time is an input here"
 		case pkg == "math/rand", pkg == "math/rand/v2", pkg == "crypto/rand":
 			return pkg + ": the same input must give the same bytes"
+		}
+		return ""
+	})
+}
+
+// SharedRare finds changes of what lead.Rare returns, which leads that have nothing of it share.
+func SharedRare(t Tree) []Finding {
+	return inspect(t, func(string) bool { return true }, func(n ast.Node, _ map[string]string) string {
+		var changed []ast.Expr
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			changed = n.Lhs
+		case *ast.UnaryExpr:
+			if n.Op == token.AND {
+				changed = []ast.Expr{n.X}
+			}
+		}
+		for _, x := range changed {
+			if field, ok := x.(*ast.SelectorExpr); ok {
+				if call, ok := field.X.(*ast.CallExpr); ok {
+					if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Rare" {
+						return "a change of what Rare returns: OwnRare is for that"
+					}
+				}
+			}
 		}
 		return ""
 	})

@@ -14,16 +14,9 @@ func (l *Lead) Clone() *Lead {
 	c.Traits = copied(l.Traits, 0)
 	c.Recent = copied(l.Recent, 2)
 	c.Ledger = copied(l.Ledger, 2)
-	c.Fields = copied(l.Fields, 0)
-	c.Tags = copied(l.Tags, 0)
-	c.Held = copied(l.Held, 0)
-	c.Early = copied(l.Early, 0)
 	c.Apart = copied(l.Apart, 0)
 	c.IDs = copied(l.IDs, 0)
-	c.Claims = copied(l.Claims, 0)
-	c.Refused = copied(l.Refused, 0)
-	c.Named = copied(l.Named, 0)
-	c.Consents = copied(l.Consents, 0)
+	c.rare = l.rare.clone()
 	c.Account = copied(l.Account, 0)
 	for i := range c.Account {
 		c.Account[i].Members = copied(l.Account[i].Members, 0)
@@ -105,32 +98,12 @@ func (l *Lead) Size() int {
 	for i := range l.Signals {
 		n += arrayBytes(l.Signals[i].Entries) + arrayBytes(l.Signals[i].Buckets)
 	}
-	n += arrayBytes(l.Fields) + arrayBytes(l.Tags) + arrayBytes(l.Held) + arrayBytes(l.Early)
-	n += len(l.Forward) + arrayBytes(l.Apart) + arrayBytes(l.IDs) + arrayBytes(l.Claims) + arrayBytes(l.Refused) + arrayBytes(l.Named)
+	n += len(l.Forward) + arrayBytes(l.Apart) + arrayBytes(l.IDs) + l.accountBytes() + l.rare.size()
 	for _, id := range l.Apart {
-		n += len(id)
-	}
-	for _, id := range l.Named {
 		n += len(id)
 	}
 	for i := range l.IDs {
 		n += len(l.IDs[i].ID)
-	}
-	for i := range l.Refused {
-		n += len(l.Refused[i].ID) + len(l.Refused[i].With)
-	}
-	n += arrayBytes(l.Consents) + l.accountBytes()
-	for i := range l.Consents {
-		n += len(l.Consents[i].Purpose) + len(l.Consents[i].Source)
-	}
-	for i := range l.Fields {
-		n += cap(l.Fields[i].Value.Text)
-	}
-	for i := range l.Held {
-		n += cap(l.Held[i].Value.Text)
-	}
-	for i := range l.Tags {
-		n += len(l.Tags[i].Name)
 	}
 	for i := range l.Traits {
 		n += len(l.Traits[i].Name) + cap(l.Traits[i].Value.Text)

@@ -108,19 +108,19 @@ func AppendEncode(dst []byte, l *Lead) []byte {
 	e.hashes(l.Recent)
 	e.uint(uint64(l.RecentNext))
 	e.ledger(l.Ledger)
-	e.fields(l.Fields)
-	e.tags(l.Tags)
-	e.held(l.Held)
-	e.hashes(l.Early)
+	e.fields(l.Rare().Fields)
+	e.tags(l.Rare().Tags)
+	e.held(l.Rare().Held)
+	e.hashes(l.Rare().Early)
 	e.bool(l.Ready)
 	e.node(&l.Node)
 	e.linked(l.IDs)
-	e.hashes(l.Claims)
-	e.refused(l.Refused)
+	e.hashes(l.Rare().Claims)
+	e.refused(l.Rare().Refused)
 	e.uint(uint64(l.Spins))
 	e.time(l.After)
-	e.strs(l.Named)
-	e.consents(l.Consents)
+	e.strs(l.Rare().Named)
+	e.consents(l.Rare().Consents)
 	e.memberships(l.Account)
 	return e.b
 }
@@ -139,13 +139,13 @@ func (l *Lead) check() error {
 			return fmt.Errorf("trait %d has kind %d", i, k)
 		}
 	}
-	for i := range l.Fields {
-		if k := l.Fields[i].Value.Kind; k > Map {
+	for i := range l.Rare().Fields {
+		if k := l.Rare().Fields[i].Value.Kind; k > Map {
 			return fmt.Errorf("field %d has kind %d", i, k)
 		}
 	}
-	for i := range l.Held {
-		if k := l.Held[i].Value.Kind; k > Map {
+	for i := range l.Rare().Held {
+		if k := l.Rare().Held[i].Value.Kind; k > Map {
 			return fmt.Errorf("held value %d has kind %d", i, k)
 		}
 	}

@@ -37,32 +37,36 @@ func Decode(src []byte, l *Lead) error {
 	l.Recent = d.hashes(l.Recent)
 	l.RecentNext = int(d.uintTo("recent next", math.MaxInt32))
 	l.Ledger = d.ledger(l.Ledger)
-	l.Fields, l.Tags, l.Held, l.Early = l.Fields[:0], l.Tags[:0], l.Held[:0], l.Early[:0]
+	var r Rare
+	if l.rare != nil { // its arrays are used again
+		r = l.rare.emptied()
+	}
 	l.Ready = false
 	if d.version > 1 {
-		l.Fields = d.fields(l.Fields)
-		l.Tags = d.tags(l.Tags)
-		l.Held = d.held(l.Held)
-		l.Early = d.hashes(l.Early)
+		r.Fields = d.fields(r.Fields)
+		r.Tags = d.tags(r.Tags)
+		r.Held = d.held(r.Held)
+		r.Early = d.hashes(r.Early)
 		l.Ready = d.bool("ready")
 	}
 	l.Node = Node{Apart: l.Apart[:0]}
-	l.IDs, l.Claims, l.Refused, l.Named, l.Consents = l.IDs[:0], l.Claims[:0], l.Refused[:0], l.Named[:0], l.Consents[:0]
+	l.IDs = l.IDs[:0]
 	if d.version > 2 {
 		d.node(&l.Node)
 		l.IDs = d.linked(l.IDs)
-		l.Claims = d.hashes(l.Claims)
-		l.Refused = d.refused(l.Refused)
+		r.Claims = d.hashes(r.Claims)
+		r.Refused = d.refused(r.Refused)
 	}
 	l.Spins = 0
 	if d.version > 3 {
 		l.Spins = uint32(d.uintTo("spins", math.MaxUint32))
 		l.After = d.time("after")
-		l.Named = d.strs("named", l.Named)
+		r.Named = d.strs("named", r.Named)
 	}
 	if d.version > 4 {
-		l.Consents = d.consents(l.Consents)
+		r.Consents = d.consents(r.Consents)
 	}
+	l.setRare(r)
 	l.Account = l.Account[:0]
 	if d.version > 5 {
 		l.Account = d.memberships(l.Account)

@@ -45,13 +45,13 @@ func goldenV2() *Lead {
 	l := goldenV1()
 	l.Scores[0].Gain, l.Scores[0].Steps = at-86_400_000, 3
 	l.Ledger[0].Steps = 2
-	l.Fields = []Field{{Slot: 1, Value: Value{Kind: String, Text: []byte(`"ads"`)}, Time: at - 77, Message: 12}}
-	l.Tags = []Tag{{Name: "go", Weight: 1.25, At: at - 3}, {Name: "kafka", Weight: 0.448, At: at}}
-	l.Held = []Held{
+	l.OwnRare().Fields = []Field{{Slot: 1, Value: Value{Kind: String, Text: []byte(`"ads"`)}, Time: at - 77, Message: 12}}
+	l.OwnRare().Tags = []Tag{{Name: "go", Weight: 1.25, At: at - 3}, {Name: "kafka", Weight: 0.448, At: at}}
+	l.OwnRare().Held = []Held{
 		{Kind: HeldPoints, Slot: 2, Due: at + 600_000, Time: at, Message: 77, Key: 5, Points: 2, Mail: 8, Link: 9},
 		{Kind: HeldTag, Slot: 0, Due: at + 600_001, Time: at, Message: 78, Points: 1, Value: Value{Kind: String, Text: []byte("go")}},
 	}
-	l.Early = []uint64{42}
+	l.OwnRare().Early = []uint64{42}
 	l.Ready = true
 	return l
 }
@@ -63,8 +63,8 @@ func goldenV3() *Lead {
 	l.Ledger[1].Own = 0xabcd
 	l.Node = Node{Pointer: 4, User: true, Known: true, Apart: []string{"dev-9"}}
 	l.IDs = []LinkedID{{ID: "dev-1", Merged: true}, {ID: "dev-2"}}
-	l.Claims = []uint64{0x1234_5678_9abc_def0}
-	l.Refused = []Refusal{{ID: "dev-2", With: "u-1001", Time: at - 1000, Why: 1}}
+	l.OwnRare().Claims = []uint64{0x1234_5678_9abc_def0}
+	l.OwnRare().Refused = []Refusal{{ID: "dev-2", With: "u-1001", Time: at - 1000, Why: 1}}
 	return l
 }
 
@@ -74,14 +74,14 @@ func goldenV4() *Lead {
 	const at = 1_795_000_000_000
 	l.Spins = 300
 	l.After, l.Gone = at-5000, true
-	l.Named = []string{"\x0012ab"}
+	l.OwnRare().Named = []string{"\x0012ab"}
 	return l
 }
 
 // goldenV5 is the lead in testdata/lead_v5.hex, written when schema 5 was the newest.
 func goldenV5() *Lead {
 	l := goldenV4()
-	l.Consents = []Consent{{Purpose: "ads", Time: 1_794_000_000_000, Source: "unsubscribed"}, {Purpose: "email", Granted: true, Time: 1_795_000_000_000, Source: "context"}}
+	l.OwnRare().Consents = []Consent{{Purpose: "ads", Time: 1_794_000_000_000, Source: "unsubscribed"}, {Purpose: "email", Granted: true, Time: 1_795_000_000_000, Source: "context"}}
 	return l
 }
 

@@ -70,31 +70,15 @@ type Lead struct {
 	RecentNext int
 	// Ledger holds the newest contributions, oldest first.
 	Ledger []Contribution
-	// Fields is sparse: fields of the first and last events of signals, as rules ask for them.
-	Fields []Field
-	// Tags are sorted by name.
-	Tags []Tag
-	// Held are what waits to be released, in the order of release.
-	Held []Held
-	// Early are the hashes of messages that were retracted before they came, oldest first.
-	Early []uint64
-
 	// Node is what the id itself keeps, whether it is a lead or was merged into another.
 	Node
 	// IDs are the ids that belong to the lead beside its own, sorted: the IDs of the lead as long as it is one,
 	// those that came with it once it was merged into another.
 	IDs []LinkedID
-	// Claims are hashes of the identifiers (an e-mail address, a phone number) that the lead has named, oldest first.
-	Claims []uint64
-	// Refused are the newest links that were refused, oldest first.
-	Refused []Refusal
-	// Named are the ids of the identifiers that the lead has named, oldest first: who is erased must be found by them.
-	Named []string
-	// Consents are what the lead said about the purposes of the rule set, sorted by purpose.
-	Consents []Consent
-
 	// Account is the lead's place in an account, or an account's members: one element, none where there is neither.
 	Account []Membership
+
+	rare *Rare // nil where there is nothing in it
 }
 
 // Consent is what a lead last said about one purpose.
