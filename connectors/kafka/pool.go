@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,15 +14,19 @@ import (
 // be kept. It implements kgo.PoolRecords and is safe for use by several goroutines.
 type pool struct {
 	mu     sync.Mutex
-	client [][]kgo.Record
-	engine [][]engine.Record
+	client shelf[kgo.Record]
+	engine shelf[engine.Record]
 }
 
-// pooled is how many arrays of each kind wait at most; more are left to the garbage collector.
-const pooled = 16
+// shelf are arrays that wait to be lent.
+type shelf[T any] struct {
+	arrays [][]T
+	room   int // of all of them, in records
+}
 
-// maxPooled is the longest array that is kept, in records: one that was needed once is not held for ever.
-const maxPooled = 1 << 15
+// maxShelved is how many records the arrays of a shelf have room for at most, about what two fetches of busy partitions
+// bring. More are left to the garbage collector: what was needed once is not held for ever.
+const maxShelved = 1 << 17
 
 // GetRecords implements kgo.PoolRecords.
 func (p *pool) GetRecords(n int) []kgo.Record { return borrow(p, &p.client, n) }
@@ -38,34 +43,30 @@ func (p *pool) free(rs []engine.Record) {
 	giveBack(p, &p.engine, rs)
 }
 
-// borrow returns the array that was given back last if it is long enough, else a new one.
-func borrow[T any](p *pool, from *[][]T, n int) []T {
+// borrow returns the array that was given back last among those that are long enough, else a new one.
+func borrow[T any](p *pool, from *shelf[T], n int) []T {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if last := len(*from) - 1; last >= 0 && cap((*from)[last]) >= n {
-		rs := (*from)[last]
-		(*from)[last] = nil
-		*from = (*from)[:last]
-		return rs[:n]
+	for i, rs := range slices.Backward(from.arrays) {
+		if cap(rs) >= n {
+			from.arrays = slices.Delete(from.arrays, i, i+1)
+			from.room -= cap(rs)
+			return rs[:n]
+		}
 	}
 	return make([]T, n)
 }
 
-func giveBack[T any](p *pool, to *[][]T, rs []T) {
-	if cap(rs) > maxPooled || cap(rs) == 0 {
+func giveBack[T any](p *pool, to *shelf[T], rs []T) {
+	if cap(rs) > maxShelved || cap(rs) == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(*to) < pooled {
-		*to = append(*to, rs)
-		return
+	drop := 0 // those that have waited longest
+	for ; to.room+cap(rs) > maxShelved; drop++ {
+		to.room -= cap(to.arrays[drop])
 	}
-	// Longer ones take the place of shorter ones.
-	for i := range *to {
-		if cap((*to)[i]) < cap(rs) {
-			(*to)[i] = rs
-			return
-		}
-	}
+	to.arrays = append(slices.Delete(to.arrays, 0, drop), rs)
+	to.room += cap(rs)
 }

@@ -25,21 +25,28 @@ func TestPoolLendsAgain(t *testing.T) {
 
 func TestPoolKeepsLittle(t *testing.T) {
 	p := new(pool)
-	p.PutRecords(p.GetRecords(maxPooled + 1))
-	if len(p.client) != 0 {
+	p.PutRecords(p.GetRecords(maxShelved + 1))
+	if len(p.client.arrays) != 0 || p.client.room != 0 {
 		t.Error("an array over the bound was kept")
 	}
-	for n := range pooled + 4 {
-		p.free(make([]engine.Record, n+1))
+	for range 5 {
+		p.free(make([]engine.Record, maxShelved/4))
 	}
-	if len(p.engine) != pooled {
-		t.Errorf("%d arrays wait", len(p.engine))
+	if len(p.engine.arrays) != 4 || p.engine.room != maxShelved {
+		t.Errorf("%d arrays with room for %d wait", len(p.engine.arrays), p.engine.room)
 	}
-	longest := 0
-	for _, rs := range p.engine {
-		longest = max(longest, cap(rs))
+	p.free(make([]engine.Record, maxShelved))
+	if len(p.engine.arrays) != 1 || p.engine.room != maxShelved {
+		t.Errorf("%d arrays with room for %d wait beside one that fills the shelf", len(p.engine.arrays), p.engine.room)
 	}
-	if longest != pooled+4 {
-		t.Errorf("the longest array is of %d", longest)
+}
+
+// TestPoolLooksFurther: an array that is too short does not hide a longer one.
+func TestPoolLooksFurther(t *testing.T) {
+	p := new(pool)
+	p.free(make([]engine.Record, 100))
+	p.free(make([]engine.Record, 1))
+	if rs := p.records(50); cap(rs) != 100 || len(p.engine.arrays) != 1 || p.engine.room != 1 {
+		t.Errorf("lent one of %d, %d left with room for %d", cap(rs), len(p.engine.arrays), p.engine.room)
 	}
 }
