@@ -63,7 +63,7 @@ func (e *Evaluator) memberLetter(n *lead.Lead, m *Letter, out []lead.Output) []l
 	a.evaluate(byEvent)
 	a.settle()
 	joined := ""
-	if !m.Note.Gone && !m.Note.Known && m.From != "" {
+	if !m.Note.Gone && (c.fresh || !m.Note.Known) {
 		joined = m.From
 	}
 	a.answer(joined)
@@ -77,6 +77,7 @@ type rowChange struct {
 	most          int
 	minus, plus   [][]lead.Part
 	shrunk, grown []seenBy
+	fresh         bool // the lead has a row that it had not
 	crowded       int64
 }
 
@@ -103,13 +104,13 @@ func findMember(n *lead.Lead, id string) (int, bool) {
 	return slices.BinarySearchFunc(rows(n).Members, id, func(x lead.Member, id string) int { return strings.Compare(x.ID, id) })
 }
 
-// drop takes a lead out, unless its row is already that of the lead that the id has become since.
+// drop takes a lead out. A row of its id may already be that of the lead that the id has become since; then it has none.
 func (c *rowChange) drop(n *lead.Lead, p *Place) {
 	i, found := findMember(n, p.ID)
 	switch {
-	case !found:
+	case !found || rows(n).Members[i].Pointer != p.Pointer:
 		c.leaveRest(n, p.Was)
-	case rows(n).Members[i].Pointer == p.Pointer:
+	default:
 		x := rows(n).Members[i]
 		rows(n).Members = slices.Delete(rows(n).Members, i, i+1)
 		c.minus = append(c.minus, x.Parts)
@@ -136,6 +137,15 @@ func (c *rowChange) leaveRest(n *lead.Lead, was []Part) {
 func (c *rowChange) put(n *lead.Lead, m *Letter) {
 	row := lead.Member{ID: m.From, Role: m.Note.Role, Pointer: m.Note.Pointer, Parts: partsOf(m.Note.Parts), Seen: partsOf(m.Note.Seen)}
 	i, found := findMember(n, m.From)
+	if found && rows(n).Members[i].Pointer != row.Pointer {
+		// The id was another lead before, and who that was merged into has not said so yet: it counts without a row until then.
+		old := rows(n).Members[i]
+		rows(n).Members = slices.Delete(rows(n).Members, i, i+1)
+		c.sees(row.ID, old.Seen, nil)
+		rows(n).Others++
+		rows(n).Rest = addParts(rows(n).Rest, old.Parts, 1)
+		found = false
+	}
 	if found {
 		c.minus = append(c.minus, rows(n).Members[i].Parts)
 		c.sees(row.ID, rows(n).Members[i].Seen, row.Seen)
@@ -154,6 +164,7 @@ func (c *rowChange) put(n *lead.Lead, m *Letter) {
 		return
 	}
 	rows(n).Members = slices.Insert(rows(n).Members, i, row)
+	c.fresh = true
 	c.sees(row.ID, nil, row.Seen)
 }
 
@@ -364,7 +375,10 @@ func noteTraits(n *lead.Lead, notes []TraitNote) {
 func (e *Evaluator) migrateAccount(l *lead.Lead, old *Set, at int64, out []lead.Output) []lead.Output {
 	a := e.accountsEval()
 	switch {
-	case a == nil: // the rules have no accounts: nothing of it moves, but who its members are is kept
+	case a == nil: // the rules have no accounts: nothing of it moves, but who its members are is kept. Who joins hears nothing, so all do later
+		if len(l.Account) > 0 {
+			l.Account[0].Stage, l.Account[0].Facts, l.Account[0].Traits = "", nil, nil
+		}
 		l.Scores, l.Edges, l.Signals, l.Due = nil, nil, nil, never
 		l.Stage, l.Ready, l.Rules = 0, false, e.set.id
 		return out

@@ -91,3 +91,24 @@ func (e *Evaluator) accountNews(n *lead.Lead, m *Letter, out []lead.Output) []le
 	e.say()
 	return e.Fire(n, n.Clock, e.out)
 }
+
+// rehear makes what the present lead reads of its account that of the account which it belongs to now: what it heard
+// of that itself, else what from, who is merged into it, did. It comes before the lead is evaluated, so nobody is moved by an account
+// that is theirs no longer, nor because a merge forgot theirs.
+func (e *Evaluator) rehear(from *lead.Membership) {
+	l := e.l
+	if e.set.accounts == nil || len(l.Account) == 0 && (from == nil || from.Account == "") {
+		return
+	}
+	m := membership(l)
+	if from == nil && m.Stage == "" && len(m.Facts) == 0 && len(m.Traits) == 0 {
+		return
+	}
+	switch account := e.set.accountOf(l); {
+	case account != "" && account == m.Account:
+	case from != nil && account != "" && account == from.Account:
+		m.Stage, m.Facts, m.Traits = from.Stage, from.Facts, from.Traits
+	default:
+		m.Stage, m.Facts, m.Traits = "", nil, nil
+	}
+}

@@ -156,7 +156,7 @@ func (e *Evaluator) tell() {
 	known := m.Account != "" && m.Account == account
 	if m.Account != "" && !known {
 		e.write(m.Account, &Note{Gone: true, Known: true, Was: notedParts(m.Parts), Instead: e.placesIn(m.Account)})
-		m.Account, m.Role, m.Parts, m.Seen, m.Stage, m.Facts, m.Traits = "", "", nil, nil, "", nil, nil
+		m.Account, m.Role, m.Parts, m.Seen = "", "", nil, nil
 	}
 	for len(e.instead) > 0 && (account == "" || e.instead[0].account != account) {
 		to := e.instead[0].account
@@ -252,11 +252,11 @@ type placed struct {
 	Place
 }
 
-// takeOver takes over the place that from, which is merged into l, has in an account. The newest group call of the
-// two says where the lead belongs.
-func (e *Evaluator) takeOver(l, from *lead.Lead) {
+// takeOver takes over the place that from, which is merged into l, has in an account, and returns it. The newest group
+// call of the two says where the lead belongs.
+func (e *Evaluator) takeOver(l, from *lead.Lead) *lead.Membership {
 	if len(from.Account) == 0 {
-		return
+		return nil
 	}
 	m := from.Account[0]
 	switch {
@@ -267,11 +267,12 @@ func (e *Evaluator) takeOver(l, from *lead.Lead) {
 	}
 	from.Account = nil
 	if m.Time == lead.NoTime {
-		return
+		return &m
 	}
 	if to := membership(l); to.Time == lead.NoTime || newer(m.Time, m.Message, to.Time, to.Message) {
 		to.Group, to.Time, to.Message = m.Group, m.Time, m.Message
 	}
+	return &m
 }
 
 // placesIn takes the places in an account off the list of those to be taken over.

@@ -115,6 +115,7 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 	if e.set.accounts != nil && ev.Type == lead.Group {
 		e.joinGroup(ev, t)
 	}
+	e.rehear(nil)
 	e.matchSignals(ev, t)
 	e.updateWindows(ev, t)
 	e.updateFields(ev, t)

@@ -25,7 +25,7 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 			adopt(l, from)
 		}
 	}
-	e.takeOver(l, from)
+	place := e.takeOver(l, from)
 	at := max(l.Clock, from.Clock)
 	stage := l.Stage
 	entered := l.StageSince
@@ -39,6 +39,7 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 	if !fresh {
 		e.combine(l, from)
 	}
+	e.rehear(place)
 	e.touchEverything()
 	e.counts.Merged++
 	e.sayMerged(from.ID, m.Cause, stage, entered)

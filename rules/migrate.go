@@ -40,6 +40,7 @@ func (e *Evaluator) Migrate(l *lead.Lead, old *Set, at int64, out []lead.Output)
 	if e.set.ofAccounts() {
 		e.remake()
 	}
+	e.rehear(nil)
 	e.touchEverything()
 	moved := false
 	if gone != "" {

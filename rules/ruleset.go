@@ -200,8 +200,12 @@ func (s *Set) NewLead(id string, incarnation uint32) *lead.Lead {
 	return &lead.Lead{
 		ID: id, Incarnation: incarnation, Rules: s.id, Due: never, LastActive: lead.NoTime,
 		Scores: make([]lead.Score, len(s.scores)), Edges: make([]lead.Edge, len(s.handoffs)),
+		Node: lead.Node{Pointer: uint64(incarnation-1) << pointerBits},
 	}
 }
+
+// pointerBits keep the pointers of a node's incarnations apart: letters that name one of before may still be on their way.
+const pointerBits = 20
 
 // Counts are what an Evaluator counted since its Reset. All are plain numbers for metrics.
 type Counts struct {
