@@ -14,23 +14,29 @@ import (
 
 // keeps says whether the state topic, and a process's store, have something of the person.
 func (r *rig) keeps(p *process) (topic, store bool) {
-	who := func(id string, value []byte) bool {
-		for _, x := range personIDs {
-			if bytes.Contains([]byte(id), []byte(x)) || bytes.Contains(value, []byte(x)) {
-				return true
-			}
-		}
-		return false
-	}
 	for id, v := range r.stored() {
-		if who(id, v) {
+		if ofPerson(id, v) {
 			topic = true
 		}
 	}
+	return topic, r.nodes(p) > 0
+}
+
+func ofPerson(id string, value []byte) bool {
+	for _, x := range personIDs {
+		if bytes.Contains([]byte(id), []byte(x)) || bytes.Contains(value, []byte(x)) {
+			return true
+		}
+	}
+	return false
+}
+
+// nodes counts what a process's store has of the person.
+func (r *rig) nodes(p *process) (n int) {
 	for shard := range r.shards {
 		err := p.store.Each(shard, "", func(id string, v []byte) (bool, error) {
-			if who(id, v) {
-				store = true
+			if ofPerson(id, v) {
+				n++
 			}
 			return true, nil
 		})
@@ -38,7 +44,7 @@ func (r *rig) keeps(p *process) (topic, store bool) {
 			r.t.Fatal(err)
 		}
 	}
-	return topic, store
+	return n
 }
 
 // TestStandbyForgets has a standby lay in its own store what its owner has laid.
@@ -64,6 +70,35 @@ func TestStandbyForgets(t *testing.T) {
 		topic, ofA := r.keeps(a)
 		_, ofB := r.keeps(b)
 		return !topic && !ofA && !ofB
+	})
+	a.stop(t)
+	r.settle(b)
+	b.stop(t)
+	r.check()
+}
+
+// TestStandbyComesBackAndForgets has a standby be away while somebody is erased, and nothing happen after it is back: what it finds in
+// the journal on its way is enough for it to lay what its store has.
+func TestStandbyComesBackAndForgets(t *testing.T) {
+	r := newRig(t, 3)
+	r.set = mustRules(t, eraseRules)
+	r.log.Standbys(1)
+	a, dir := r.start("a", t.TempDir(), nil), t.TempDir()
+	b := r.start("b", dir, nil)
+	at := r.clock()
+	r.person(at)
+	r.settle(a)
+	eventually(t, "the standby to have stored all of the person", func() bool {
+		r.event(0, r.clock(), `"anonymousId":"other","type":"page"`)
+		return r.nodes(b) == 5
+	})
+	b.stop(t)
+	r.tell("jane-77", rules.Command{Kind: rules.Erase, ID: "req", Salt: []byte("s"), Time: at + 1000})
+	r.awaitCleaned("req", 5)
+	b = r.start("b", dir, nil)
+	eventually(t, "it to have forgotten", func() bool {
+		_, store := r.keeps(b)
+		return !store
 	})
 	a.stop(t)
 	r.settle(b)

@@ -196,7 +196,8 @@ func (e *Engine) stand(ctx context.Context, sb *standby, pause func(time.Duratio
 	} else if s, err = e.rebuild(ctx, s, sb.journal, jr, anyEpoch); err != nil {
 		return err
 	}
-	sb.s = s
+	// What was done again on the way here may not be in the store, and another epoch may not come for long.
+	sb.s, sb.unsettled = s, s.journaled
 	for ctx.Err() == nil {
 		if err := e.catchUp(ctx, sb); err != nil {
 			return err

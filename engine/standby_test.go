@@ -128,6 +128,9 @@ func TestStandbyTakesOver(t *testing.T) {
 	if n := l.count("restored from the state topic") - before; n > 0 {
 		t.Errorf("%d shards were loaded", n)
 	}
+	if t.Failed() {
+		t.Log(l.text())
+	}
 	b.kill(t)
 	l, _ = r.watch()
 	c := r.start("b", dir, nil)
