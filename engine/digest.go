@@ -10,12 +10,19 @@ import (
 var digestEvery = uint64(32)
 
 // digest sums up the leads that an epoch touched, as it left them, and where the shard's time came to. The order of
-// the leads does not matter: an epoch applies them in one order, and redo need not remember it.
+// the leads does not matter: an epoch applies them in one order, and redo need not remember it. Who waits for a node to be
+// laid is left out: those of before are forgotten once it is, and when that is depends on when leads are written.
 func digest(epoch uint64, tick int64, changed []touched) uint64 {
 	sum := fnv(fnvBasis, []byte(fmt.Sprint(epoch, tick, len(changed))))
 	var buf []byte
 	for _, t := range changed {
-		buf = lead.AppendEncode(buf[:0], t.lead)
+		l := t.lead
+		if l.Gone {
+			nobody := *l
+			nobody.UserID = ""
+			l = &nobody
+		}
+		buf = lead.AppendEncode(buf[:0], l)
 		sum += fnv(fnvBasis, buf)
 	}
 	return sum

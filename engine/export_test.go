@@ -10,11 +10,26 @@ import (
 	"leadstream/state"
 	"leadstream/state/lead"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vmihailenco/msgpack/v5"
 )
 
 // With a few leads the tests come past all borders.
 func init() { maxStubs, sweepLeads, redoChunk, digestEvery = 8, 5, 40, 2 }
+
+// Mismatches counts the epochs that an engine did again and came to other leads than their writer.
+func Mismatches(e *Engine) float64 {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(e.m.diverged)
+	found, err := reg.Gather()
+	if err != nil {
+		panic(err)
+	}
+	return found[0].GetMetric()[0].GetCounter().GetValue()
+}
+
+// DigestOf is the digest of an epoch that left a lead so.
+func DigestOf(l *lead.Lead) uint64 { return digest(1, 2, []touched{{nil, l}}) }
 
 // SlowStore has f called before each write of a slice to the store. It must be called before Run.
 func SlowStore(e *Engine, f func()) { e.beforeStore = f }
