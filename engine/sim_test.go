@@ -33,9 +33,11 @@ var (
 // TestSimulation runs short random lives of up to three processes in virtual time: tiny epochs and caches; aborted,
 // unknown and hanging transactions; answers that fail or are slow; deaths at any operation, those of a stop in order
 // included; processes that stand still until their shards are others'; disks that are lost or lose their newest
-// writes; a clock that jumps past timers; an import that is closed midway; rule sets that change; people who are erased. After each of them
+// writes; a clock that jumps past timers; an import that is closed midway; rule sets that change; people who are erased; companies whose people
+// join, move, merge, are separated and leave. After each of them
 // the replay of the journals must give the same outputs in the same order and the same states, no timer may be
-// overdue, and what was said of the import's leads, whose events are in order, must be what a model says that knows no journals.
+// overdue, nobody may have done an epoch again and come to other leads, accounts must hold what their members make of
+// them, and what was said of the import's leads, whose events are in order, must be what a model says that knows no journals.
 //
 // A life depends on its seed alone: what has failed fails again with -seed.
 func TestSimulation(t *testing.T) {
@@ -50,6 +52,7 @@ func TestSimulation(t *testing.T) {
 			n = 200
 		}
 	}
+	t.Cleanup(func() { checkFirmsSeen(t, n) })
 	const lanes = 8
 	for lane := range lanes {
 		t.Run(fmt.Sprintf("lane=%d", lane), func(t *testing.T) {
@@ -112,6 +115,7 @@ type sim struct {
 	closed bool
 	trace  func(string)
 	erng   *rand.Rand          // draws erasures, nil without
+	firms  *firms              // nil without accounts
 	model  map[string][]string // what is to be said of the import's leads; nil when the rules change
 }
 
@@ -129,17 +133,24 @@ func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{rig: newRig(t, 1+rng.Int32N(4)), seed: seed, rng: rng}
 	s.parts = map[string]int32{"web": 1 + rng.Int32N(5), "mail": 1, "old": 1 + rng.Int32N(3)}
 	s.sources = append(s.sources, enginetest.Source("old", "old", true))
+	if rng := rand.New(rand.NewPCG(seed, 80)); rng.IntN(14) == 0 {
+		s.firms = newFirms(t, rng)
+		s.set = s.firms.sets[0]
+	}
 	s.sets = []*rules.Set{s.set}
-	if rng.IntN(2) == 0 {
+	switch switches := rng.IntN(2) == 0; {
+	case switches && s.firms != nil:
+		s.sets = s.firms.sets
+	case switches:
 		change := strings.NewReplacer(">= 10'", ">= 2'", "{id: visit, signal: visit, add: 3}", "{id: visit2, signal: visit, add: 4}", `"5d"`, `"3d"`)
 		s.sets = append(s.sets, mustRules(t, change.Replace(testRules)), mustRules(t, strings.Replace(testRules, "< 20'", "< 25'", 1)))
-	} else {
+	default:
 		s.model = map[string][]string{}
 	}
 	maybe := func(n int) int { return rng.IntN(3) * (n/2 + rng.IntN(n)) } // a third of all lives is without
 	s.odds = enginetest.Odds{Abort: maybe(20), Unknown: maybe(40), Hang: maybe(80), Fail: maybe(30), Slow: maybe(60)}
 	s.log.Standbys(rand.New(rand.NewPCG(seed, 78)).IntN(3))
-	if rng := rand.New(rand.NewPCG(seed, 79)); rng.IntN(3) == 0 {
+	if rng := rand.New(rand.NewPCG(seed, 79)); rng.IntN(3) == 0 || s.firms != nil && rng.IntN(2) == 0 {
 		s.erng = rng
 	}
 	s.disks = []*vfs.MemFS{vfs.NewCrashableMem(), vfs.NewCrashableMem(), vfs.NewCrashableMem()}
@@ -268,6 +279,9 @@ func (s *sim) closeDown(m *mortal) {
 	s.gone(m)
 	m.end()
 	time.Sleep(20 * time.Millisecond) // its reader has gone
+	if n := engine.Mismatches(m.engine); n > 0 {
+		s.t.Errorf("process %d did %g epochs again and came to other leads", m.disk, n)
+	}
 	if err := m.store.Close(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -401,50 +415,4 @@ func (s *sim) history() {
 			s.model[id] = append(s.model[id], string(lead.AppendJSON(nil, &outs[j])))
 		}
 	}
-}
-
-func (s *sim) events(n int) {
-	s.say("%d events", n)
-	for range n {
-		topic := "web"
-		if s.rng.IntN(4) == 0 {
-			topic = "mail"
-		}
-		at := s.clock()
-		if s.rng.IntN(10) == 0 {
-			at += s.rng.Int64N(8*86_400_000) - 7*86_400_000
-		}
-		s.event(topic, at)
-		if s.erng != nil && s.erng.IntN(6) == 0 {
-			s.erase()
-		}
-	}
-}
-
-func (s *sim) event(topic string, at int64) {
-	s.sent++
-	msg := s.sent
-	if s.rng.IntN(20) == 0 {
-		msg -= s.rng.IntN(20)
-	}
-	v := fmt.Sprintf(`{"userId":%q,"timestamp":%d,`, leadName(s.rng), at)
-	if s.rng.IntN(2) == 0 { // without one, whatever is applied twice counts twice
-		v += fmt.Sprintf(`"messageId":"m%d",`, msg)
-	}
-	if s.erng != nil && s.erng.IntN(4) == 0 {
-		v += fmt.Sprintf(`"anonymousId":%q,`, deviceName(s.erng))
-	}
-	switch s.rng.IntN(12) {
-	case 0, 1:
-		v += `"type":"track","event":"Demo Requested"}`
-	case 2, 3:
-		v += fmt.Sprintf(`"type":"track","event":"Downloaded","properties":{"points":%d}}`, s.rng.IntN(12))
-	case 4, 5:
-		v += fmt.Sprintf(`"type":"identify","traits":{"employees":%d,"title":%q}}`, s.rng.IntN(400), []string{"CTO", "Intern"}[s.rng.IntN(2)])
-	case 6:
-		v = v[:s.rng.IntN(len(v))] // broken
-	default:
-		v += `"type":"page","properties":{"path":"/pricing"}}`
-	}
-	s.log.Append(topic, s.rng.Int32N(s.parts[topic]), nil, []byte(v), min(at, s.clock()))
 }

@@ -2,16 +2,13 @@ package engine_test
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"leadstream/engine"
 	"leadstream/engine/enginetest"
-	"leadstream/rules"
 	"leadstream/state"
 	"leadstream/state/lead"
 )
@@ -109,6 +106,7 @@ func (s *sim) checkStore(m *mortal, now int64) {
 		t.Fatalf("store: %v", err)
 	}
 	s.checkHints(m, w.Leads)
+	s.checkFirms(w.Leads, now)
 }
 
 // checkHints looks for the timer of every lead in the store.
@@ -155,23 +153,12 @@ func (s *sim) checkModel() {
 	}
 }
 
-// comparable is an output without its id where the model can't know it: it depends on how many were erased before.
+// comparable is an output without its id where the model can't know it: it depends on how many were erased, or expired, before.
 func (s *sim) comparable(output string) string {
-	if s.erng == nil {
+	if s.erng == nil && s.firms == nil {
 		return output
 	}
 	before, rest, _ := strings.Cut(output, `"id":"`)
 	_, rest, _ = strings.Cut(rest, `"`)
 	return before + rest
 }
-
-// erase has somebody erased by one of their ids.
-func (s *sim) erase() {
-	id := leadName(s.erng)
-	if s.erng.IntN(3) == 0 {
-		id = deviceName(s.erng)
-	}
-	s.tell(id, rules.Command{Kind: rules.Erase, ID: fmt.Sprintf("r%d", s.sent), Suppress: s.erng.IntN(20) == 0, Salt: fmt.Appendf(nil, "%d", s.sent)})
-}
-
-func deviceName(rng *rand.Rand) string { return fmt.Sprintf("dev-%02d", rng.IntN(12)) }
