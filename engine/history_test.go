@@ -95,7 +95,9 @@ type told struct {
 }
 
 func (r *rig) telling(history bool) *told {
-	return &told{r: r, history: history, dec: r.sources[0].NewDecoder(), ev: r.set.NewEvaluator(), of: map[string]*lead.Lead{}, said: map[string][]string{}}
+	dec := r.sources[0].NewDecoder()
+	dec.LimitFuture(r.set.MaxFuture())
+	return &told{r: r, history: history, dec: dec, ev: r.set.NewEvaluator(), of: map[string]*lead.Lead{}, said: map[string][]string{}}
 }
 
 // send writes an event keyed by its lead: a visit, or a demo that is asked for.

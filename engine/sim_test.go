@@ -143,7 +143,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		s.sets = s.firms.sets
 	case switches:
 		change := strings.NewReplacer(">= 10'", ">= 2'", "{id: visit, signal: visit, add: 3}", "{id: visit2, signal: visit, add: 4}", `"5d"`, `"3d"`)
-		s.sets = append(s.sets, mustRules(t, change.Replace(testRules)), mustRules(t, strings.Replace(testRules, "< 20'", "< 25'", 1)))
+		s.sets = append(s.sets, mustRules(t, "max_future: 2h\n"+change.Replace(testRules)), mustRules(t, strings.Replace(testRules, "< 20'", "< 25'", 1)))
 	default:
 		s.model = map[string][]string{}
 	}
@@ -392,6 +392,7 @@ func (s *sim) closeHistory() {
 func (s *sim) history() {
 	at := base - 60*86_400_000
 	dec, ev := s.sources[2].NewDecoder(), s.set.NewEvaluator()
+	dec.LimitFuture(s.set.MaxFuture())
 	of := map[string]*lead.Lead{}
 	for i := range s.rng.IntN(120) {
 		at += s.rng.Int64N(86_400_000)

@@ -71,12 +71,15 @@ type Inputs interface {
 	Close()
 }
 
-// Decoder turns a source record into an event. It must be a pure function of its arguments and
-// configuration. One Decoder is used by one goroutine.
+// Decoder turns a source record into an event. It must be a pure function of its arguments, its
+// configuration and the last LimitFuture. One Decoder is used by one goroutine.
 type Decoder interface {
 	// Decode fills ev, which it first resets, but for Source and History, which the engine knows. wall is the epoch's wall clock in ms, limiting the
 	// record's timestamp. A record that can't be read is a *DeadLetter error; no other error is returned.
 	Decode(r *Record, wall int64, ev *lead.Event) error
+	// LimitFuture says by how many ms an event's own time may be after its record's; a later one counts as the record's. It is
+	// called before the first Decode and when other rules are in force.
+	LimitFuture(ms int64)
 }
 
 // SourceConfig is one configured source topic.

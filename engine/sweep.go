@@ -38,10 +38,14 @@ func (s *shard) switchRules() {
 	s.st.switchTick, s.st.sweptTo = s.st.tick, ""
 }
 
-// useRules makes the evaluator that of the rule set in force, which an abort can change.
+// useRules makes the evaluator and the decoders those of the rule set in force, which an abort can change.
 func (s *shard) useRules() {
-	if s.ev == nil || s.evRules != s.st.rules {
-		s.ev, s.evRules = s.st.rules.NewEvaluator(), s.st.rules
+	if s.ev != nil && s.evRules == s.st.rules {
+		return
+	}
+	s.ev, s.evRules = s.st.rules.NewEvaluator(), s.st.rules
+	for _, d := range s.decoders {
+		d.LimitFuture(s.st.rules.MaxFuture())
 	}
 }
 

@@ -64,7 +64,7 @@ func takeBackup(ctx context.Context, c *config, cluster *kafka.Cluster, to strin
 	if err != nil {
 		return nil, err
 	}
-	sources, err := engineSources(c.Sources, set)
+	sources, err := engineSources(c.Sources)
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ group: {session_timeout: 3s}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.sources, err = engineSources(c.Sources, f.sets[0]); err != nil {
+	if f.sources, err = engineSources(c.Sources); err != nil {
 		t.Fatal(err)
 	}
 	if f.cluster, err = kafka.Open(t.Context(), kafka.Config{App: f.app, Instance: "checker", Brokers: []string{addr}, Shards: 4}); err != nil {

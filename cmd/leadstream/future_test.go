@@ -30,13 +30,15 @@ func TestMaxFuture(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sources, err := engineSources([]sourceConfig{{Name: "web", Topic: "web"}}, set)
+		sources, err := engineSources([]sourceConfig{{Name: "web", Topic: "web"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var ev lead.Event
 		r := engine.Record{Timestamp: record, Value: []byte(`{"type": "track", "event": "x", "userId": "u", "timestamp": 1002000}`)}
-		if err := sources[0].NewDecoder().Decode(&r, record+10_000, &ev); err != nil {
+		d := sources[0].NewDecoder()
+		d.LimitFuture(set.MaxFuture())
+		if err := d.Decode(&r, record+10_000, &ev); err != nil {
 			t.Fatal(err)
 		}
 		if ev.Time != want {

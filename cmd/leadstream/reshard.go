@@ -171,7 +171,7 @@ func (r *resharding) drain(ctx context.Context, cluster *kafka.Cluster) (err err
 	if err != nil {
 		return err
 	}
-	sources, err := engineSources(c.Sources, set)
+	sources, err := engineSources(c.Sources)
 	if err != nil {
 		return err
 	}

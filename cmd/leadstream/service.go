@@ -143,7 +143,7 @@ func (s *service) openEngine(ctx context.Context, partitions map[string]int32, r
 	}
 	s.onClose(store.Close)
 	registry.MustRegister(store.Collector())
-	sources, err := engineSources(c.Sources, s.rules)
+	sources, err := engineSources(c.Sources)
 	if err != nil {
 		return err
 	}
@@ -216,13 +216,10 @@ func leave(group *kafka.Group) error {
 	return group.Leave(ctx)
 }
 
-func engineSources(configured []sourceConfig, set *rules.Set) ([]engine.SourceConfig, error) {
+func engineSources(configured []sourceConfig) ([]engine.SourceConfig, error) {
 	var sources []engine.SourceConfig
 	for _, c := range configured {
-		f := c.formats()
-		// A rule set has its default already: a 0 of its own is meant.
-		f.MaxFuture = max(time.Duration(set.MaxFuture())*time.Millisecond, formats.NoFuture)
-		newDecoder, err := formats.New(f)
+		newDecoder, err := formats.New(c.formats())
 		if err != nil {
 			return nil, fmt.Errorf("%w: source %q: %w", errConfig, c.Name, err)
 		}

@@ -11,9 +11,6 @@ import (
 
 // Config says how a source's records are read. The zero Config reads Segment messages in JSON.
 type Config struct {
-	// MaxFuture is how far an event's time may lie after its record's timestamp before that timestamp
-	// counts in its place, in whole ms. 0 means DefaultMaxFuture, NoFuture that it may not at all; negative is a fault.
-	MaxFuture time.Duration
 	// MaxBytes is the largest record value that is read. 0 means DefaultMaxBytes.
 	MaxBytes int
 	// MaxNames is how many event names each decoder remembers, so that an event of a known name costs no
@@ -29,10 +26,9 @@ type Config struct {
 	Counters *Counters
 }
 
-// Defaults of Config, and the bound on ids.
+// Defaults of Config, and the bound on ids. DefaultMaxFuture holds until LimitFuture says otherwise.
 const (
 	DefaultMaxFuture = 5 * time.Minute
-	NoFuture         = time.Nanosecond // less than the ms that times are counted in
 	DefaultMaxBytes  = 1 << 20
 	DefaultMaxNames  = 4096
 	// MaxIDBytes bounds ids: they are keys in every store and topic.
@@ -58,9 +54,6 @@ type Counters struct {
 // New checks the configuration and returns a function that makes a decoder for one goroutine. The error
 // joins all faults.
 func New(c Config) (func() engine.Decoder, error) {
-	if c.MaxFuture == 0 {
-		c.MaxFuture = DefaultMaxFuture
-	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = DefaultMaxBytes
 	}
@@ -71,9 +64,6 @@ func New(c Config) (func() engine.Decoder, error) {
 		c.Counters = new(Counters)
 	}
 	var faults []error
-	if c.MaxFuture < 0 {
-		faults = append(faults, fmt.Errorf("max_future %v is negative", c.MaxFuture))
-	}
 	if c.MaxBytes < 0 {
 		faults = append(faults, fmt.Errorf("max_bytes %d is negative", c.MaxBytes))
 	}
@@ -88,7 +78,7 @@ func New(c Config) (func() engine.Decoder, error) {
 		return nil, errors.Join(faults...)
 	}
 	return func() engine.Decoder {
-		d := &decoder{config: c, futureMs: c.MaxFuture.Milliseconds(), mapped: m.forDecoder(), names: make(map[string]string)}
+		d := &decoder{config: c, futureMs: DefaultMaxFuture.Milliseconds(), mapped: m.forDecoder(), names: make(map[string]string)}
 		if c.NewEncoding != nil {
 			d.encoding = c.NewEncoding()
 		}

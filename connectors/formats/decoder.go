@@ -64,6 +64,9 @@ func (d *decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	return nil
 }
 
+// LimitFuture implements engine.Decoder.
+func (d *decoder) LimitFuture(ms int64) { d.futureMs = ms }
+
 // decode does all but the time.
 func (d *decoder) decode(r *engine.Record, ev *lead.Event) error {
 	doc := r.Value

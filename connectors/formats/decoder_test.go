@@ -271,11 +271,11 @@ func TestNamesAreBounded(t *testing.T) {
 }
 
 func TestConfigFaults(t *testing.T) {
-	_, err := New(Config{MaxFuture: -1, MaxBytes: -1, MaxNames: -1, Mapping: &Mapping{Type: "const:click", Event: "a..b", TimestampUnit: "h", Traits: "ce:x"}})
+	_, err := New(Config{MaxBytes: -1, MaxNames: -1, Mapping: &Mapping{Type: "const:click", Event: "a..b", TimestampUnit: "h", Traits: "ce:x"}})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"max_future", "max_bytes", "max_names", "mapping type", "mapping event", "timestamp_unit", "neither user_id", "mapping traits"} {
+	for _, want := range []string{"max_bytes", "max_names", "mapping type", "mapping event", "timestamp_unit", "neither user_id", "mapping traits"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %q", want, err)
 		}

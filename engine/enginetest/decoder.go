@@ -8,15 +8,16 @@ import (
 // Source makes the configuration of a source whose records are events in the Segment spec's words, with
 // ids and a timestamp in ms: the little that the engine's own tests need.
 func Source(name, topic string, history bool) engine.SourceConfig {
-	return engine.SourceConfig{Name: name, Topic: topic, History: history, NewDecoder: func() engine.Decoder { return decoder{} }}
+	return engine.SourceConfig{Name: name, Topic: topic, History: history, NewDecoder: func() engine.Decoder { return &decoder{future: lead.Never} }}
 }
 
-type decoder struct{}
+// decoder takes every time until it is told a limit.
+type decoder struct{ future int64 }
 
 var types = map[string]lead.Type{"track": lead.Track, "identify": lead.Identify, "page": lead.Page, "alias": lead.Alias, "group": lead.Group}
 
 // Decode implements engine.Decoder.
-func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
+func (d *decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	*ev = lead.Event{}
 	doc, err := lead.ParseObject(r.Value)
 	if err != nil {
@@ -36,8 +37,8 @@ func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 		return &engine.DeadLetter{Reason: "no_id"}
 	}
 	ts, ok := doc.Get("timestamp").Float()
-	if !ok {
-		ts = float64(min(r.Timestamp, wall))
+	if stamp := min(r.Timestamp, wall); !ok || int64(ts)-stamp > d.future {
+		ts = float64(stamp)
 	}
 	ev.RoutingID, ev.UserID, ev.AnonymousID, ev.Time = id, user, anonymous, int64(ts)
 	ev.Name = doc.Get("event").Str()
@@ -50,3 +51,6 @@ func (decoder) Decode(r *engine.Record, wall int64, ev *lead.Event) error {
 	ev.Properties, ev.Traits = doc.Get("properties").Object(), doc.Get("traits").Object()
 	return nil
 }
+
+// LimitFuture implements engine.Decoder.
+func (d *decoder) LimitFuture(ms int64) { d.future = ms }

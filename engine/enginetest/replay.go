@@ -169,6 +169,9 @@ func (s *shardReplay) follow(j *engine.JournalRecord) (err error) {
 			return err
 		}
 		s.ev = s.rules.NewEvaluator()
+		for _, d := range s.dec {
+			d.LimitFuture(s.rules.MaxFuture())
+		}
 	}
 	s.old, s.moved = nil, j.SwitchTick
 	if j.OldRules != 0 {
