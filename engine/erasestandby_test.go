@@ -156,14 +156,34 @@ func TestBadLetters(t *testing.T) {
 	r.tell("gone", rules.Command{Kind: rules.Erase, ID: "req", Salt: []byte("s"), Time: at + 1000})
 	good := lead.AppendEncode(nil, r.set.NewLead("x", 1))
 	var want [][]byte
+	badLetter := func(l *rules.Letter) {
+		m := engine.EncodeMessage(t, &engine.Message{Kind: engine.MessageLetter, From: -1, Letter: l})
+		want = append(want, m)
+		r.log.Append(engine.TopicName("app", engine.TopicInbox), engine.ShardOf([]byte(l.To), r.shards), nil, m, r.clock())
+	}
 	for i, state := range [][]byte{{}, []byte("nonsense"), good[:len(good)-1], append(bytes.Clone(good), 0)} {
 		for _, to := range []string{"jane-77", "nobody-yet", "gone"} {
-			m := engine.EncodeMessage(t, &engine.Message{Kind: engine.MessageLetter, From: -1, Letter: &rules.Letter{
-				Kind: rules.StateLetter, To: to, From: fmt.Sprintf("from-%d", i), Cause: rules.ByAlias, Time: at, State: state}})
-			want = append(want, m)
-			r.log.Append(engine.TopicName("app", engine.TopicInbox), engine.ShardOf([]byte(to), r.shards), nil, m, r.clock())
+			badLetter(&rules.Letter{Kind: rules.StateLetter, To: to, From: fmt.Sprintf("from-%d", i), Cause: rules.ByAlias, Time: at, State: state})
 		}
 	}
+	for i, bend := range []func(l *lead.Lead){
+		func(l *lead.Lead) { l.Scores = append(l.Scores, lead.Score{}) },
+		func(l *lead.Lead) { l.Edges = append(l.Edges, lead.Edge{}) },
+		func(l *lead.Lead) { l.Stage = 999 },
+		func(l *lead.Lead) { l.Signals = []lead.Signal{{Slot: 999}} },
+		func(l *lead.Lead) { l.Clock = 1 << 60 },
+		func(l *lead.Lead) { l.Rules++ },
+	} {
+		l := r.set.NewLead("x", 1)
+		l.Events, l.Clock = 1, at
+		bend(l)
+		for _, to := range []string{"jane-77", "nobody-yet"} {
+			badLetter(&rules.Letter{Kind: rules.StateLetter, To: to, From: fmt.Sprintf("bent-%d", i), Cause: rules.ByAlias, Time: at, State: lead.AppendEncode(nil, l)})
+		}
+	}
+	badLetter(&rules.Letter{Kind: rules.MemberLetter, To: "jane-77", From: "x", Time: at, Note: &rules.Note{}})
+	badLetter(&rules.Letter{Kind: rules.LinkLetter, To: rules.AccountID("acme"), From: "x", Target: "jane-77", Time: at})
+	badLetter(&rules.Letter{Kind: rules.StateLetter, To: "jane-77", From: "x", Time: 1 << 61})
 	r.settle(p)
 	p.kill(t)
 	p = r.start("a", dir, nil) // redo comes by them as well

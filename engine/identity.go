@@ -62,10 +62,14 @@ func (s *shard) applyLetter(p *part, r *Record, m *rules.Letter) error {
 		e = s.create(m.To)
 	}
 	from, err := s.received(m.State)
-	if errors.Is(err, lead.ErrMalformed) {
+	switch {
+	case errors.Is(err, lead.ErrMalformed):
 		return s.refuse(p, r, "bad_message", badState)
-	}
-	if err != nil {
+	case errors.Is(err, rules.ErrUnfit):
+		return s.refuse(p, r, "bad_message", "the lead that it brings "+err.Error())
+	case errors.Is(err, errNoRules):
+		return s.refuse(p, r, "bad_message", "the lead that it brings follows rules that are unknown here")
+	case err != nil:
 		return err
 	}
 	n, err := s.touch(e)
@@ -97,11 +101,14 @@ func (s *shard) received(encoded []byte) (*lead.Lead, error) {
 		return nil, fmt.Errorf("reading a lead that came to shard %d: %w", s.id, err)
 	}
 	if l.Rules == s.st.rules.ID() {
-		return l, nil
+		return l, s.st.rules.Fits(l)
 	}
 	old, err := s.ruleSet(l.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("a lead that came to shard %d: %w", s.id, err)
+	}
+	if err := old.Fits(l); err != nil {
+		return nil, err
 	}
 	s.ev.Migrate(l, old, l.Clock, nil)
 	return l, nil

@@ -66,6 +66,14 @@ func DecodeMessage(b []byte) (*Message, error) {
 		m.Kind == MessageLetter && (m.Letter == nil || m.Letter.To == "") {
 		return nil, &DeadLetter{Reason: "bad_message", Detail: fmt.Sprintf("unknown kind %d", m.Kind)}
 	}
+	if m.Kind == MessageEvent && rules.IsAccount(m.To) {
+		return nil, &DeadLetter{Reason: "bad_message", Detail: "an event of an account"}
+	}
+	if m.Kind == MessageLetter {
+		if err := m.Letter.Check(); err != nil {
+			return nil, &DeadLetter{Reason: "bad_message", Detail: "a letter that " + err.Error()}
+		}
+	}
 	return &m, nil
 }
 

@@ -174,8 +174,11 @@ func (e *Engine) ruleSet(id lead.RuleSetID) (*rules.Set, error) {
 		names = append(names, x.Version())
 	}
 	sort.Strings(names)
-	return nil, fmt.Errorf("rule set %016x is not in topic %s, which has %v: %w", uint64(id), tp.Topic, names, ErrDisagree)
+	return nil, fmt.Errorf("rule set %016x is not in topic %s, which has %v: %w", uint64(id), tp.Topic, names, errNoRules)
 }
+
+// errNoRules is a rule set that was never applied here.
+var errNoRules = fmt.Errorf("it was never applied: %w", ErrDisagree)
 
 func (e *Engine) knownRules(id lead.RuleSetID) *rules.Set {
 	e.mu.RLock()

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+
 	"leadstream/rules"
 	"leadstream/state/lead"
 )
@@ -23,6 +25,9 @@ func (s *shard) switchesFirst(p *part, r *Record) (bool, error) {
 		return false, nil //nolint:nilerr // applying it says so
 	}
 	newer, err := s.newer(l.Rules)
+	if errors.Is(err, errNoRules) {
+		return false, nil // applying it says so
+	}
 	s.switchFirst = newer && s.st.rules.ID() != s.active.Load().ID()
 	return s.switchFirst, err
 }

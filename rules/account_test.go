@@ -40,10 +40,16 @@ func (w *company) deliver(letters []Letter) {
 		m := queue[0]
 		queue = queue[1:]
 		w.sent++
+		if err := m.Check(); err != nil {
+			panic(err)
+		}
 		var from *lead.Lead
 		if m.State != nil {
 			from = new(lead.Lead)
 			if err := lead.Decode(m.State, from); err != nil {
+				panic(err)
+			}
+			if err := w.e.set.Fits(from); err != nil {
 				panic(err)
 			}
 		}

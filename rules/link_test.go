@@ -63,10 +63,16 @@ func (w *town) deliverOne() {
 	m := w.post[0]
 	w.post = w.post[1:]
 	w.count++
+	if err := m.Check(); err != nil {
+		w.t.Fatal(err)
+	}
 	var from *lead.Lead
 	if m.State != nil {
 		from = new(lead.Lead)
 		if err := lead.Decode(m.State, from); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := w.ev.set.Fits(from); err != nil {
 			w.t.Fatal(err)
 		}
 	}

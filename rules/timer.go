@@ -1,6 +1,10 @@
 package rules
 
-import "leadstream/state/lead"
+import (
+	"math"
+
+	"leadstream/state/lead"
+)
 
 // Fire fires a lead's timers due at or before due, in order, and appends what is to be said to out. On
 // return l.Due > due. A timer that changes nothing leaves everything else as it was. There are at most 10,000 outputs,
@@ -119,7 +123,7 @@ func (e *Evaluator) inactivityDue(slot int) int64 {
 	default:
 		seen := false
 		for _, s := range ln.of {
-			if w := e.signalState(s); w != nil && (!seen || w.Last > last) {
+			if w := e.signalState(s); w != nil && w.Last != math.MinInt64 && (!seen || w.Last > last) {
 				last, seen = w.Last, true
 			}
 		}

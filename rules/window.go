@@ -133,6 +133,9 @@ func (w *window) join(sig *lead.Signal, e lead.Entry, now int64) {
 
 // cell returns the bounds of the cell that a time belongs to at now, as its tier's width and start.
 func (w *window) cell(t, now int64) [2]int64 {
+	if len(w.tiers) == 0 {
+		return [2]int64{1, t} // buckets that other rules left: forget drops them
+	}
 	for i := len(w.tiers) - 1; i > 0; i-- {
 		width := w.tiers[i].width
 		start := floorDiv(t, width) * width
