@@ -32,6 +32,18 @@ func (s *shard) caughtUp(p *part) bool {
 	return true
 }
 
+// behind says that more records are known to lie before the shard than it may take in one epoch.
+func (s *shard) behind() bool {
+	before := int64(0)
+	for i := range s.st.parts {
+		p := &s.st.parts[i]
+		if l := s.live[p.TopicPartition]; l != nil && p.source != nil {
+			before += max(0, l.end-max(0, p.next))
+		}
+	}
+	return before > int64(s.cfg.MaxEpochRecords)
+}
+
 // openHistory says whether a source is an import that was not closed yet.
 func (s *shard) openHistory(src *SourceConfig) bool {
 	_, closed := slices.BinarySearch(s.st.closed, src.Name)

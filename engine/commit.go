@@ -39,13 +39,22 @@ func (e *Engine) work() error {
 // ready says that the open epoch should end: it has something to say, no room, or is old.
 func (e *Engine) ready() bool {
 	cur := e.loop.cur
-	return cur.hasOutputs() || cur.full() || e.cfg.Clock()-cur.opened >= e.cfg.CommitInterval.Milliseconds()
+	old := e.cfg.CommitInterval.Milliseconds()
+	if cur.behind() {
+		old = max(old, behindAge)
+	}
+	return cur.urgent() || cur.full() || e.cfg.Clock()-cur.opened >= old
 }
+
+// behindAge is how old an epoch may become whose shards are all behind, in ms: what they say is late by more than that, and
+// large epochs get them on faster. A lead that many events change is copied once an epoch, and a transaction costs the same
+// for one event and for thousands.
+const behindAge = 1000
 
 // apply runs the shards that have something to do, opening an epoch if none is open.
 func (e *Engine) apply() error {
 	lp := &e.loop
-	if lp.cur != nil && (lp.cur.full() || lp.cur.hasOutputs() && lp.flight == nil) {
+	if lp.cur != nil && (lp.cur.full() || lp.cur.urgent() && lp.flight == nil) {
 		return nil
 	}
 	wall := e.cfg.Clock()

@@ -30,7 +30,8 @@ type Config struct {
 	// Logic names the versions that decide results (engine, CEL, time zones, Go), for the journal.
 	Logic string
 
-	// CommitInterval is how long an epoch without outputs stays open. Default 100 ms.
+	// CommitInterval is how long an epoch without outputs stays open; where all its shards have more records before them than
+	// MaxEpochRecords it is a second at least, with outputs or without. Default 100 ms.
 	CommitInterval time.Duration
 	// CheckpointInterval is within which a changed lead is written to the store and the state topic. Default 60 s.
 	CheckpointInterval time.Duration

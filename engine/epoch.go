@@ -33,8 +33,14 @@ func (ep *epoch) full() bool {
 	return slices.ContainsFunc(ep.shards, (*shard).full)
 }
 
-func (ep *epoch) hasOutputs() bool {
-	return slices.ContainsFunc(ep.shards, func(s *shard) bool { return len(s.ep.records) > 0 })
+// urgent says that it has something to say that is not late already: its shard is not behind.
+func (ep *epoch) urgent() bool {
+	return slices.ContainsFunc(ep.shards, func(s *shard) bool { return len(s.ep.records) > 0 && !s.behind() })
+}
+
+// behind says that all its shards are.
+func (ep *epoch) behind() bool {
+	return !slices.ContainsFunc(ep.shards, func(s *shard) bool { return !s.behind() })
 }
 
 // seal closes the epoch for changes: the shards may begin the next one. Their states become those that

@@ -118,6 +118,9 @@ func (b *bench) build(ctx context.Context) error {
 	b.program = filepath.Join(b.dir, "leadstream")
 	tags := ""
 	if b.opts.profile != "" {
+		if err := os.MkdirAll(b.opts.profile, 0o755); err != nil {
+			return fmt.Errorf("making the directory of profiles: %w", err)
+		}
 		tags = "profile"
 		b.env = []string{"LEADSTREAM_PROFILE=" + b.opts.profile}
 	}
