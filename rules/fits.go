@@ -165,8 +165,8 @@ func (s *Set) fitWindows(l *lead.Lead) error {
 			return unfit("window %d is not sorted", i)
 		}
 	}
-	for i := range l.Fields {
-		if f := &l.Fields[i]; int(f.Slot) >= len(s.fields) || i > 0 && f.Slot <= l.Fields[i-1].Slot || !soundTime(f.Time) {
+	for i := range l.Rare().Fields {
+		if f := &l.Rare().Fields[i]; int(f.Slot) >= len(s.fields) || i > 0 && f.Slot <= l.Rare().Fields[i-1].Slot || !soundTime(f.Time) {
 			return unfit("field %d", i)
 		}
 	}
@@ -174,8 +174,8 @@ func (s *Set) fitWindows(l *lead.Lead) error {
 }
 
 func (s *Set) fitHeld(l *lead.Lead) error {
-	for i := range l.Held {
-		h := &l.Held[i]
+	for i := range l.Rare().Held {
+		h := &l.Rare().Held[i]
 		var slots int
 		switch h.Kind {
 		case lead.HeldPoints, lead.HeldLine:
@@ -193,7 +193,7 @@ func (s *Set) fitHeld(l *lead.Lead) error {
 		default:
 			return unfit("held %d is of kind %d", i, h.Kind)
 		}
-		if int(h.Slot) >= slots || !isFinite(h.Points) || !soundTime(h.Time) || !soundTime(h.Due) || i > 0 && h.Due < l.Held[i-1].Due {
+		if int(h.Slot) >= slots || !isFinite(h.Points) || !soundTime(h.Time) || !soundTime(h.Due) || i > 0 && h.Due < l.Rare().Held[i-1].Due {
 			return unfit("held %d", i)
 		}
 	}
@@ -210,12 +210,12 @@ func fitNamed(l *lead.Lead) error {
 		}
 		return true
 	}
-	if !ascending(len(l.Traits), func(i int) string { return l.Traits[i].Name }) || !ascending(len(l.Tags), func(i int) string { return l.Tags[i].Name }) ||
-		!ascending(len(l.Consents), func(i int) string { return l.Consents[i].Purpose }) || !ascending(len(l.IDs), func(i int) string { return l.IDs[i].ID }) {
+	if !ascending(len(l.Traits), func(i int) string { return l.Traits[i].Name }) || !ascending(len(l.Rare().Tags), func(i int) string { return l.Rare().Tags[i].Name }) ||
+		!ascending(len(l.Rare().Consents), func(i int) string { return l.Rare().Consents[i].Purpose }) || !ascending(len(l.IDs), func(i int) string { return l.IDs[i].ID }) {
 		return unfit("its traits, tags, consents or ids are not sorted")
 	}
-	for i := range l.Tags {
-		if t := &l.Tags[i]; !isFinite(t.Weight) || !soundTime(t.At) {
+	for i := range l.Rare().Tags {
+		if t := &l.Rare().Tags[i]; !isFinite(t.Weight) || !soundTime(t.At) {
 			return unfit("tag %d", i)
 		}
 	}
@@ -227,7 +227,7 @@ func fitNamed(l *lead.Lead) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(l.Named, func(id string) bool { return !strings.HasPrefix(id, identifierPrefix) || IsAccount(id) }) {
+	if slices.ContainsFunc(l.Rare().Named, func(id string) bool { return !strings.HasPrefix(id, identifierPrefix) || IsAccount(id) }) {
 		return unfit("its identifiers")
 	}
 	return nil
