@@ -115,7 +115,11 @@ func TestFits(t *testing.T) {
 			b := bender{rand.New(rand.NewPCG(seed, 3))}
 			bent := second.Clone()
 			for range 1 + b.r.IntN(2) {
-				b.bend(reflect.ValueOf(bent).Elem())
+				if b.r.IntN(3) == 0 {
+					b.bend(reflect.ValueOf(bent.OwnRare()).Elem())
+				} else {
+					b.bend(reflect.ValueOf(bent).Elem())
+				}
 			}
 			from := arrived(bent)
 			if from == nil {
