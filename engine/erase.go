@@ -160,7 +160,7 @@ func (s *shard) applyErase(p *part, r *Record, m *Message, id string, c *rules.C
 	was := n.Gone
 	outs, letters, found := s.ev.Erase(n, c, &m.Route, s.outs[:0], s.letters[:0])
 	s.outs = outs
-	nodes := len(letters)
+	nodes := rules.Asked(letters)
 	if err := s.send(letters); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (s *shard) applyEraseLetter(m *rules.Letter) error {
 		was := n.Gone
 		var letters []rules.Letter
 		letters, removed = s.ev.EraseNode(n, m, s.letters[:0])
-		sent = len(letters)
+		sent = rules.Asked(letters)
 		if err := s.send(letters); err != nil {
 			return err
 		}

@@ -74,3 +74,13 @@ func TestAMergeKeepsWhatTheAccountSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestErasedMemberLeavesItsAccount: the letter by which it does is not one that asks an id to go, which would be waited for.
+func TestErasedMemberLeavesItsAccount(t *testing.T) {
+	w := newCompany(newMerger(t, readAccounts).set)
+	w.event("a", 1_000_000_000, group("acme"))
+	_, letters, found := w.e.Erase(w.node("a"), &Command{Kind: Erase, Time: 1_000_000_001, ID: "r", Salt: []byte("s")}, new(Route), nil, nil)
+	if !found || len(letters) != 1 || letters[0].To != AccountID("acme") || !letters[0].Note.Gone || Asked(letters) != 0 {
+		t.Errorf("found %v, letters %+v, asked %d", found, letters, Asked(letters))
+	}
+}

@@ -90,6 +90,16 @@ func (e *Evaluator) Erase(n *lead.Lead, c *Command, way *Route, out []lead.Outpu
 	return out, to, found
 }
 
+// Asked counts the letters that ask a node to go: with them goes one by which a lead leaves its account.
+func Asked(letters []Letter) (n int) {
+	for i := range letters {
+		if letters[i].Kind == EraseLetter {
+			n++
+		}
+	}
+	return n
+}
+
 // requestSep is between the requests that wait for one node to be gone for good.
 const requestSep = "\n"
 

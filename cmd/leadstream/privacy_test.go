@@ -29,13 +29,13 @@ signals:
   demo: {match: 'event.name == "Demo Requested"'}
 scores:
   plain: {lines: [{signal: visit, add: 1}, {signal: demo, add: 100}, {id: silent, inactive: 30d, add: -1}]}
-  fit: {lines: [{id: mail, when: 'traits.email.endsWith("@example.com")', add: 1}]}
+  fit: {lines: [{id: mail, when: 'traits.email.endsWith("@example.com")', add: 1}, {id: firm, when: 'account.stage == "busy"', add: 1}]}
 stages: [visitor, lead]
 transitions: [{from: visitor, to: lead, when: 'score.plain >= 100'}]
 handoffs: [{name: hot, when: 'score.plain >= 100 && count("visit", "30d") >= 1', assign: {team: sales}}]
 identity: {link_by: [email, phone]}
 consent: {purposes: {email: }}
-`
+` + privacyAccounts
 
 // somebody is a person whose identifiers can't be mistaken.
 type somebody struct {
@@ -71,6 +71,7 @@ func (s somebody) events(prefix string, at time.Time) (values []string) {
 	add(s.user, "", `"type":"track","event":"Demo Requested","context":{"consent":{"categoryPreferences":{"email":true}}}`)
 	add(s.crm, "", fmt.Sprintf(`"type":"identify","traits":{"email":%q}`, s.email))
 	add(s.user, s.device, `"type":"page","properties":{"path":"/pricing"}`)
+	add(s.user, "", `"type":"group","groupId":"firm"`)
 	return values
 }
 
@@ -213,7 +214,7 @@ func (p *privacyRun) ask(method, path, body string) (int, []byte) {
 	return resp.StatusCode, answer
 }
 
-// TestNothingIsLeft erases people of whom the program and a real broker have everything, by command line and HTTP, and looks
+// TestNothingIsLeft erases people, members of an account, of whom the program and a real broker have everything, by command line and HTTP, and looks
 // at every byte that is left: of the state topic after a cleaning pass, of the audit topic, the store's files after a compaction,
 // logs, metrics. What docs/privacy.md says is kept elsewhere must be all that is. Then all that they did is sent
 // once more, and nobody comes back.
@@ -231,13 +232,14 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	linked := func(id string) bool {
 		var v httpapi.LeadView
-		return p.get("/v1/leads/"+id, &v) == 200 && len(v.IDs) == 2 && v.Events == 5
+		return p.get("/v1/leads/"+id, &v) == 200 && len(v.IDs) == 2 && v.Events == 6
 	}
 	for i := range people {
 		for _, id := range person(i).all()[:3] {
 			p.wait("everybody is one lead", func() bool { return linked(id) })
 		}
 	}
+	p.firm(0, people)
 	p.stop() // now all of them are in the state topic and in the store
 	p.erased = []somebody{person(0), person(1), person(2), person(3)}
 	if n := p.inTopic(engine.TopicName(p.app, engine.TopicState)); n < 12 || len(p.files()) == 0 {
@@ -253,6 +255,7 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Errorf("person %d: %d", i, code)
 		}
 	}
+	p.firm(4, people)
 	_, metrics := p.ask(http.MethodGet, "/metrics", "")
 	if who := p.found(metrics); len(who) > 0 || !bytes.Contains(metrics, []byte("leadstream_engine_nodes_removed_total")) {
 		t.Errorf("the metrics name %v", who)

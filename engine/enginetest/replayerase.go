@@ -50,7 +50,7 @@ func (s *shardReplay) erase(id string, c *rules.Command, way *rules.Route) {
 		s.migrate(l)
 	}
 	outs, letters, found := s.ev.Erase(l, c, way, nil, nil)
-	nodes := len(letters)
+	nodes := rules.Asked(letters)
 	s.letters(letters)
 	s.put(outs)
 	s.remove(l)
@@ -73,7 +73,7 @@ func (s *shardReplay) eraseLetter(m *rules.Letter) {
 	if l != nil {
 		var letters []rules.Letter
 		letters, removed = s.ev.EraseNode(l, m, nil)
-		sent = len(letters)
+		sent = rules.Asked(letters)
 		s.letters(letters)
 		if removed {
 			s.remove(l)
