@@ -25,10 +25,14 @@ type LeadView struct {
 	Account, Role string
 }
 
-// ElsewhereError is ErrNotOwned with the shard that is not live here: that of the id, or of one that it points to.
-type ElsewhereError struct{ Shard int32 }
+// ElsewhereError is ErrNotOwned with the shard that is not live here, and its id: the one that was asked for, or one that it
+// points to, by which the lead's own process must be asked.
+type ElsewhereError struct {
+	Shard int32
+	ID    string
+}
 
-// Error implements error.
+// Error names the shard, not the id: logs have none.
 func (e *ElsewhereError) Error() string { return fmt.Sprintf("shard %d: %v", e.Shard, ErrNotOwned) }
 
 // Unwrap returns ErrNotOwned.
@@ -81,7 +85,7 @@ func (e *Engine) committedLead(shard int32, id string) (*lead.Lead, error) {
 	s := e.live[shard]
 	e.mu.RUnlock()
 	if s == nil {
-		return nil, &ElsewhereError{Shard: shard}
+		return nil, &ElsewhereError{Shard: shard, ID: id}
 	}
 	if l := s.cache.read(id); l != nil {
 		return l, nil

@@ -86,7 +86,7 @@ func shardView(x engine.ShardStatus) httpapi.ShardView {
 }
 
 // elsewhere says who has a shard, if the group has said so.
-func (v *apiView) elsewhere(shard int32) error {
+func (v *apiView) elsewhere(shard int32) *httpapi.ElsewhereError {
 	e := &httpapi.ElsewhereError{Shard: shard}
 	if m, ok := v.engine.Status().Plan.Owner(shard); ok {
 		e.Instance, e.URL = m.Instance, m.Address
@@ -101,11 +101,15 @@ func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadV
 	case errors.Is(err, engine.ErrNotFound):
 		return nil, httpapi.ErrNotFound
 	case errors.Is(err, engine.ErrNotOwned):
-		shard := engine.ShardOf([]byte(id), int32(v.cfg.Shards))
-		if e, ok := errors.AsType[*engine.ElsewhereError](err); ok {
-			shard = e.Shard // that of the lead that the id was merged into
+		e, ok := errors.AsType[*engine.ElsewhereError](err)
+		if !ok {
+			return nil, v.elsewhere(engine.ShardOf([]byte(id), int32(v.cfg.Shards)))
 		}
-		return nil, v.elsewhere(shard)
+		where := v.elsewhere(e.Shard)
+		if e.ID != id { // the lead that it was merged into
+			where.Lead = e.ID
+		}
+		return nil, where
 	case err != nil:
 		return nil, err
 	}

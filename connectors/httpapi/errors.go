@@ -27,6 +27,8 @@ var (
 // ElsewhereError says which process has a lead's shard. It is an ErrNotOwned.
 type ElsewhereError struct {
 	Shard int32
+	// Lead is the id to ask for there, "" for the one that was asked for here.
+	Lead string
 	// Instance and URL name the owner; "" when unknown.
 	Instance, URL string
 }

@@ -40,7 +40,7 @@ func (s *Server) leadProblem(err error) Problem {
 		p := problem(http.StatusMisdirectedRequest, "lead-elsewhere", "Lead is elsewhere",
 			"This process does not have the lead's shard, or not yet.")
 		if where, ok := errors.AsType[*ElsewhereError](err); ok {
-			p.Shard, p.Owner, p.URL = &where.Shard, where.Instance, where.URL
+			p.Shard, p.Lead, p.Owner, p.URL = &where.Shard, where.Lead, where.Instance, where.URL
 		}
 		return p
 	}

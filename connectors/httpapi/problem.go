@@ -13,8 +13,10 @@ type Problem struct {
 	Status int    `json:"status"`
 	// Detail says what to do. It holds no personal data.
 	Detail string `json:"detail,omitempty"`
-	// Shard, Instance and URL say who has a lead, where another process does (421).
+	// Shard, Owner and URL say who has a lead, where another process does (421), Lead by which id it is to be asked
+	// there where that is another one.
 	Shard *int32 `json:"shard,omitempty"`
+	Lead  string `json:"lead,omitempty"`
 	Owner string `json:"owner,omitempty"`
 	URL   string `json:"url,omitempty"`
 }

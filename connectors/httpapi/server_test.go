@@ -125,6 +125,7 @@ func TestLead(t *testing.T) {
 		c.Leads = fakeLeads{
 			"gone":  fmt.Errorf("shard 3: %w", ErrNotFound),
 			"away":  &ElsewhereError{Shard: 3, Instance: "b", URL: "http://10.0.0.2:8080"},
+			"moved": &ElsewhereError{Shard: 3, Lead: "u-1", Instance: "b"},
 			"later": ErrNotOwned,
 			"sick":  io.ErrUnexpectedEOF,
 		}
@@ -143,6 +144,7 @@ func TestLead(t *testing.T) {
 		{"gone", 404, "lead-not-found"},
 		{strings.Repeat("x", 5000), 404, "lead-not-found"},
 		{"away", 421, `"shard":3,"owner":"b","url":"http://10.0.0.2:8080"`},
+		{"moved", 421, `"shard":3,"lead":"u-1","owner":"b"`},
 		{"later", 421, "lead-elsewhere"},
 		{"sick", 500, "internal"},
 	} {
