@@ -1,6 +1,7 @@
 package lead
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"testing"
@@ -160,5 +161,32 @@ func TestRareIsThereOnlyWhereItHoldsSomething(t *testing.T) {
 	}
 	if c := l.Clone(); c.rare != nil || decoded.rare != nil || decoded.Rare() != &noRare || !noRare.empty() {
 		t.Errorf("cloned %+v, decoded %+v, shared %+v", c.rare, decoded.rare, noRare)
+	}
+}
+
+// TestJSONHasEveryField: what is exported of a person is all that is kept.
+func TestJSONHasEveryField(t *testing.T) {
+	l := filled()
+	text := []byte("1")
+	for i := range l.Traits {
+		l.Traits[i].Value.Text, l.Rare().Fields[i].Value.Text, l.Rare().Held[i].Value.Text = text, text, text
+		for j := range l.Account[i].Traits {
+			l.Account[i].Traits[j].Value.Text = text
+		}
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]json.RawMessage
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[Lead](), reflect.TypeFor[Rare](), reflect.TypeFor[Node]()} {
+		for i := range of.NumField() {
+			if f := of.Field(i); f.IsExported() && !f.Anonymous && len(got[f.Name]) == 0 {
+				t.Errorf("%s.%s is left out", of.Name(), f.Name)
+			}
+		}
 	}
 }

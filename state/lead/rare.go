@@ -1,6 +1,9 @@
 package lead
 
-import "reflect"
+import (
+	"encoding/json"
+	"reflect"
+)
 
 // Rare is what most leads have nothing of. Each of its slices would cost every lead 24 bytes, in the cache and in each copy
 // of a version.
@@ -40,6 +43,15 @@ func (l *Lead) OwnRare() *Rare {
 		l.rare = new(Rare)
 	}
 	return l.rare
+}
+
+// MarshalJSON writes all fields of the lead, the rare ones among them: a person's export is made of it.
+func (l *Lead) MarshalJSON() ([]byte, error) {
+	type fields Lead // without this method
+	return json.Marshal(struct {
+		*fields
+		*Rare
+	}{(*fields)(l), l.Rare()})
 }
 
 // setRare makes r what the lead has.
