@@ -99,8 +99,12 @@ func (t *tape) Poll(ctx context.Context, most int) ([]engine.Fetch, error) {
 		t.at[p] += n
 		t.sent += int64(n)
 		most -= n
+		end := len(t.parts[p])
+		if t.step { // who knew of more would wait for it
+			end = from + n
+		}
 		out = append(out, engine.Fetch{TopicPartition: engine.TopicPartition{Topic: sourceName, Partition: int32(p)}, From: int64(from),
-			Next: int64(from + n), End: int64(len(t.parts[p])), LeaderEpoch: -1, Records: t.parts[p][from : from+n]})
+			Next: int64(from + n), End: int64(end), LeaderEpoch: -1, Records: t.parts[p][from : from+n]})
 	}
 	if len(out) == 0 {
 		<-ctx.Done()
