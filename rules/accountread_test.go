@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"leadstream/state/lead"
@@ -189,5 +190,24 @@ func TestAccountSwitch(t *testing.T) {
 		if i == 2 && (v.Stage != "x" || w.e.View(w.node("a"), at).Stage != "b") {
 			t.Errorf("after the accounts came back: %s, its member %s", v.Stage, w.e.View(w.node("a"), at).Stage)
 		}
+	}
+}
+
+// TestAccountKeysAreNamed: whoever reads an export finds a name for every key between a lead and its account.
+func TestAccountKeysAreNamed(t *testing.T) {
+	w := newCompany(newMerger(t, strings.Replace(readAccounts, "account.score.hot < 12.5", `account.score.hot < 12.5 || people("visit", "1d") > 60`, 1)).set)
+	w.event("a", 1_000_000_000, lead.Event{Type: lead.Page})
+	w.event("a", 1_000_000_000, group("acme"))
+	m := w.node("a").Account[0]
+	names := w.e.set.Slots().Account
+	var found []string
+	for _, parts := range [][]lead.Part{m.Parts, m.Seen, m.Facts} {
+		for _, p := range parts {
+			found = append(found, names[p.Key])
+		}
+	}
+	slices.Sort(found)
+	if want := []string{"account.score.hot > 30", "account.score.hot >= 30", "score hot", "signal visit"}; !slices.Equal(found, want) {
+		t.Errorf("named %q, want %q", found, want)
 	}
 }

@@ -1,5 +1,7 @@
 package rules
 
+import "fmt"
+
 // Slots name what the slots of a lead's state stand for: its lists have numbers, which are places in these.
 type Slots struct {
 	Scores []string `json:"scores"`
@@ -11,6 +13,9 @@ type Slots struct {
 	Fields   []string `json:"fields"`
 	Handoffs []string `json:"handoffs"`
 	Stages   []string `json:"stages"`
+	// Account names the keys of what the lead told its account (scores and signals) and of what that said to the lead: the
+	// comparisons of the account's scores. A key that is not here is of rules of before.
+	Account map[uint64]string `json:"account,omitempty"`
 }
 
 // Slots returns the names of the rule set's slots.
@@ -37,5 +42,30 @@ func (s *Set) Slots() *Slots {
 	for i := range s.stages {
 		x.Stages = append(x.Stages, s.stages[i].name)
 	}
+	if s.accounts != nil {
+		x.Account = s.accounts.set.keyNames()
+	}
 	return x
+}
+
+// keyNames are the names of the keys between leads and accounts, of the rule set of accounts.
+func (s *Set) keyNames() map[uint64]string {
+	names := map[uint64]string{}
+	for i, key := range s.side.keys {
+		names[key] = "score " + s.scores[i].name
+	}
+	for i, key := range s.side.people {
+		names[key] = "signal " + s.side.names[i]
+	}
+	for i := s.side.normal; i < len(s.handoffs); i++ {
+		h := &s.handoffs[i]
+		if n, ok := h.when.node.(*scoreNode); ok {
+			op := ">"
+			if n.op == opGE {
+				op = ">="
+			}
+			names[h.fact] = fmt.Sprintf("account.score.%s %s %v", s.scores[n.parts[0].score].name, op, n.c)
+		}
+	}
+	return names
 }
