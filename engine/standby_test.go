@@ -131,15 +131,36 @@ func TestStandbyTakesOver(t *testing.T) {
 	if t.Failed() {
 		t.Log(l.text())
 	}
+	r.stores(t, b) // nothing that it did so far needed to be
 	b.kill(t)
 	l, _ = r.watch()
 	c := r.start("b", dir, nil)
 	r.settle(c)
 	c.stop(t)
 	if n := l.count("restored from the state topic"); n > 0 {
-		t.Errorf("the store was of no use for %d shards", n)
+		t.Errorf("the store was of no use for %d shards:\n%s", n, l.text())
 	}
 	r.check()
+}
+
+// stores waits until a process has something of every shard in its store, and sends events until then: an owner says how
+// far its checkpoints are with the next epoch that it has something to write in.
+func (r *rig) stores(t *testing.T, p *process) {
+	t.Helper()
+	more := uint64(100)
+	eventually(t, "the process to store leads", func() bool {
+		metas := 0
+		for s := range r.shards {
+			if m, ok, err := p.store.Meta(s); err == nil && ok && m.Redo > 0 {
+				metas++
+			}
+		}
+		if metas < int(r.shards) {
+			more++
+			r.produce(more, 100, 20)
+		}
+		return metas == int(r.shards)
+	})
 }
 
 // TestStandbyRestarts ends a standby and begins it again: what it has on disk is where it goes on.
@@ -152,21 +173,7 @@ func TestStandbyRestarts(t *testing.T) {
 	r.produce(1, 100, 1500)
 	r.settle(a)
 	r.standsBy(b)
-	// The owner says how far its checkpoints are with the next epoch that it has something to write in.
-	more := uint64(100)
-	eventually(t, "the standby to store leads", func() bool {
-		metas := 0
-		for s := range int32(4) {
-			if m, ok, err := b.store.Meta(s); err == nil && ok && m.Redo > 0 {
-				metas++
-			}
-		}
-		if metas < 4 {
-			more++
-			r.produce(more, 100, 20)
-		}
-		return metas == 4
-	})
+	r.stores(t, b)
 	r.settle(a)
 	b.stop(t)
 	r.produce(2, 100, 300)

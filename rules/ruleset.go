@@ -200,7 +200,7 @@ func (s *Set) NewLead(id string, incarnation uint32) *lead.Lead {
 	return &lead.Lead{
 		ID: id, Incarnation: incarnation, Rules: s.id, Due: never, LastActive: lead.NoTime,
 		Scores: make([]lead.Score, len(s.scores)), Edges: make([]lead.Edge, len(s.handoffs)),
-		Node: lead.Node{Pointer: uint64(incarnation-1) << pointerBits},
+		Node: lead.Node{Pointer: uint64(max(incarnation, 1)-1) << pointerBits},
 	}
 }
 
