@@ -30,7 +30,7 @@ func (e *Evaluator) memberLetter(n *lead.Lead, m *Letter, out []lead.Output) []l
 		return out
 	}
 	membership(n)
-	t := min(max(m.Time, minTime), maxTime)
+	t := clampTime(m.Time)
 	a := e.accountsEval()
 	if a == nil { // newer rules have accounts, and these will be followed: what is said must not be lost
 		(&rowChange{most: mostMembers}).apply(n, m)

@@ -67,7 +67,7 @@ func (e *Evaluator) accountNews(n *lead.Lead, m *Letter, out []lead.Output) []le
 	if m.Note == nil || n.Forward != "" || n.Identifier || !begun(n) || len(n.Account) == 0 || n.Account[0].Account != m.From || n.Spins >= maxSpins {
 		return out
 	}
-	t := min(max(m.Time, minTime), maxTime)
+	t := clampTime(m.Time)
 	out = e.Fire(n, min(t, never-1), out)
 	if !begun(n) || len(n.Account) == 0 {
 		return out

@@ -83,7 +83,7 @@ func (e *Evaluator) Command(l *lead.Lead, c *Command, out []lead.Output) ([]lead
 	if !ok {
 		return out, Refused
 	}
-	t := min(max(c.Time, minTime), maxTime)
+	t := clampTime(c.Time)
 	begins := !begun(l)
 	if begins {
 		e.start(l, t)

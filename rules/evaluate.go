@@ -75,7 +75,7 @@ func (e *Evaluator) Apply(l *lead.Lead, ev *lead.Event, out []lead.Output) ([]le
 		e.counts.Duplicates++
 		return out, Duplicate
 	}
-	t := min(max(ev.Time, minTime), maxTime)
+	t := clampTime(ev.Time)
 	begins := !begun(l)
 	if begins {
 		e.start(l, t)

@@ -43,12 +43,12 @@ func (m *Letter) Check() error {
 	}
 	n := m.Note
 	for _, list := range [][]Part{n.Parts, n.Was, n.Seen, n.Facts} {
-		if err := checkParts(partsOf(list)); err != nil {
+		if err := checkParts(list, (*Part).sound); err != nil {
 			return err
 		}
 	}
 	for i := range n.Instead {
-		if err := checkParts(partsOf(n.Instead[i].Was)); err != nil {
+		if err := checkParts(n.Instead[i].Was, (*Part).sound); err != nil {
 			return err
 		}
 	}
@@ -60,18 +60,22 @@ func (m *Letter) Check() error {
 	return nil
 }
 
-// checkParts bounds a list of parts: an account adds them up.
-func checkParts(list []lead.Part) error {
+// checkParts bounds a list of parts, as a letter or a lead has them: an account adds them up.
+func checkParts[P any](list []P, sound func(*P) bool) error {
 	if len(list) > maxNoted {
 		return unfit("it has %d parts, more than %d", len(list), maxNoted)
 	}
 	for i := range list {
-		if p := &list[i]; !isFinite(p.Value) || !soundTime(p.At) {
+		if !sound(&list[i]) {
 			return unfit("part %d", i)
 		}
 	}
 	return nil
 }
+
+func (p *Part) sound() bool { return isFinite(p.Value) && soundTime(p.At) }
+
+func soundPart(p *lead.Part) bool { return isFinite(p.Value) && soundTime(p.At) }
 
 // maxNoted bounds the parts and facts of one note: those of a rule set are fewer.
 const maxNoted = 10_000
@@ -223,7 +227,7 @@ func fitNamed(l *lead.Lead) error {
 		if len(l.Account[i].Members) > 0 {
 			return unfit("it has members")
 		}
-		if err := cmp.Or(checkParts(l.Account[i].Parts), checkParts(l.Account[i].Seen)); err != nil {
+		if err := cmp.Or(checkParts(l.Account[i].Parts, soundPart), checkParts(l.Account[i].Seen, soundPart)); err != nil {
 			return err
 		}
 	}

@@ -79,3 +79,6 @@ const (
 	minTime = int64(-62135596800000)
 	maxTime = int64(253402300799999)
 )
+
+// clampTime brings a time into that range.
+func clampTime(t int64) int64 { return min(max(t, minTime), maxTime) }

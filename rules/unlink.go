@@ -16,7 +16,7 @@ func (e *Evaluator) Unlink(n *lead.Lead, c *Command) (Letter, Verdict) {
 	e.becomeLead(n)
 	n.Known = n.User
 	separate(n, from)
-	m := Letter{Kind: SplitLetter, To: from, From: n.ID, Cause: BySplit, Time: min(max(c.Time, minTime), maxTime), Event: c.ID}
+	m := Letter{Kind: SplitLetter, To: from, From: n.ID, Cause: BySplit, Time: clampTime(c.Time), Event: c.ID}
 	for _, x := range n.IDs {
 		if x.Merged {
 			m.IDs = append(m.IDs, x.ID)
@@ -27,7 +27,7 @@ func (e *Evaluator) Unlink(n *lead.Lead, c *Command) (Letter, Verdict) {
 
 // LinkCommand is the letter that a Link command to an id asks for.
 func LinkCommand(id string, c *Command) Letter {
-	return Letter{Kind: LinkLetter, To: id, From: id, Target: c.With, Cause: ByCommand, Time: min(max(c.Time, minTime), maxTime), Event: c.ID}
+	return Letter{Kind: LinkLetter, To: id, From: id, Target: c.With, Cause: ByCommand, Time: clampTime(c.Time), Event: c.ID}
 }
 
 // split takes an id out of a lead: the contributions that the ledger knows as its own go back to it.
