@@ -14,6 +14,9 @@ type liveness struct {
 	recordAt int64 // wall clock when the last record came, or when reading began
 }
 
+// lag is how many records of the partition are known to be there and not applied.
+func (l *liveness) lag(p *part) int64 { return max(0, l.end-max(0, p.next)) }
+
 // nearWall is how near a caught-up partition's watermark must be to the wall clock to follow it at once,
 // and how far the broker's clock may be from ours before wall-clock floors are switched off.
 const nearWall = int64(time.Minute / time.Millisecond)
@@ -38,7 +41,7 @@ func (s *shard) behind() bool {
 	for i := range s.st.parts {
 		p := &s.st.parts[i]
 		if l := s.live[p.TopicPartition]; l != nil && p.source != nil {
-			before += max(0, l.end-max(0, p.next))
+			before += l.lag(p)
 		}
 	}
 	return before > int64(s.cfg.MaxEpochRecords)

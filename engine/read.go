@@ -225,7 +225,7 @@ func (e *Engine) shardStatus(s *shard, wall int64) ShardStatus {
 		ps := PartitionStatus{Topic: p.Topic, Partition: p.Partition, Next: p.next, Watermark: p.watermark}
 		if l := s.live[p.TopicPartition]; l != nil {
 			ps.End = l.end
-			x.Lag += max(0, l.end-max(0, p.next))
+			x.Lag += l.lag(p)
 			x.CaughtUp = x.CaughtUp && p.next >= l.end
 		}
 		x.Partitions = append(x.Partitions, ps)
