@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -104,7 +103,7 @@ func writeAccount(out io.Writer, v *httpapi.AccountView) error {
 	row := func(first, role string, scores map[string]float64, seen string) {
 		cells := []string{first, role}
 		for _, name := range names {
-			cells = append(cells, strconv.FormatFloat(scores[name], 'f', 2, 64))
+			cells = append(cells, decimals(scores[name]))
 		}
 		fmt.Fprintln(w, strings.Join(append(cells, seen), "\t"))
 	}

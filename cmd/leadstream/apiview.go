@@ -97,19 +97,16 @@ func (v *apiView) elsewhere(shard int32) *httpapi.ElsewhereError {
 // Lead implements httpapi.Leads.
 func (v *apiView) Lead(ctx context.Context, id string, at int64) (*httpapi.LeadView, error) {
 	l, err := v.engine.Lead(ctx, id, at)
-	switch {
-	case errors.Is(err, engine.ErrNotFound):
-		return nil, httpapi.ErrNotFound
-	case errors.Is(err, engine.ErrNotOwned):
-		e, ok := errors.AsType[*engine.ElsewhereError](err)
-		if !ok {
-			return nil, v.elsewhere(engine.ShardOf([]byte(id), int32(v.cfg.Shards)))
-		}
+	if e, ok := errors.AsType[*engine.ElsewhereError](err); ok {
 		where := v.elsewhere(e.Shard)
 		if e.ID != id { // the lead that it was merged into
 			where.Lead = e.ID
 		}
 		return nil, where
+	}
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return nil, httpapi.ErrNotFound
 	case err != nil:
 		return nil, err
 	}
