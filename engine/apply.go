@@ -336,7 +336,9 @@ func (s *shard) deadLetter(tp TopicPartition, r *Record, cause error) error {
 		size += len(x.Key) + len(x.Value) + 16
 	}
 	if size <= maxDeadHeaders {
-		h = append(h, withoutOrigin(r.Headers)...)
+		for _, x := range withoutOrigin(r.Headers) {
+			h = append(h, Header{x.Key, slices.Clone(x.Value)})
+		}
 	}
 	add := func(k, v string) { h = append(h, Header{Key: "__streams.errors." + k, Value: []byte(v)}) }
 	add("exception", d.Reason)

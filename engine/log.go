@@ -113,7 +113,8 @@ type History interface {
 	// EndOfPartition: the uncommitted end at the time of the call, and Read returns only when the
 	// position has reached it; or CommittedEnd. fn may keep what it is given. A range that is no longer there is ErrGap.
 	Read(ctx context.Context, tp TopicPartition, from, to int64, fn func(*Record) error) error
-	// Follow calls fn with committed records of all the partitions of a topic from their ends on, until ctx ends.
+	// Follow calls fn with committed records of all the partitions of a topic from their ends on, until ctx ends. What r refers
+	// to is valid until fn returns.
 	Follow(ctx context.Context, topic string, fn func(partition int32, r *Record)) error
 	// Cut deletes records of a topic before the offset, as far as the cluster lets it.
 	Cut(ctx context.Context, tp TopicPartition, before int64) error

@@ -27,8 +27,9 @@ type Header struct {
 	Value []byte
 }
 
-// Record is one record as Kafka has it. Key, Value and header values alias the fetched batch: valid
-// until the epoch that applies them is decided. A nil Value is a tombstone.
+// Record is one record as Kafka has it. Key, Value, Headers and their values alias the fetched batch: of a Fetch with
+// a Free they are valid until that is called, else for as long as somebody refers to them. Header keys are valid for ever, as
+// strings are. A nil Value is a tombstone.
 type Record struct {
 	Offset int64
 	// Timestamp is Kafka's, in ms.
@@ -49,7 +50,10 @@ type Fetch struct {
 	// LeaderEpoch is that of the last record, -1 when unknown.
 	LeaderEpoch int32
 	Records     []Record
-	// Free, if there is one, takes Records back once all were applied. What they refer to stays as it is.
+	// Free, if there is one, takes Records back, and the memory that they refer to, which others are written to then. It is
+	// called at most once, from any goroutine, when all of Records were applied; before, what outlives that must have been
+	// copied: what a lead, an output, a letter or a dead letter has of a record. A Fetch that is dropped instead is left
+	// to the garbage collector.
 	Free func([]Record)
 }
 
@@ -64,8 +68,8 @@ type Inputs interface {
 	// Remove stops reading and drops what was fetched ahead. Adding again later may start elsewhere.
 	Remove(parts []TopicPartition)
 	// Poll returns what is there, at most maxRecords, waiting until ctx ends if there is nothing;
-	// an ended ctx is no error: it returns nil, nil. Memory it returned stays valid until released by
-	// the garbage collector, but for records that were freed.
+	// an ended ctx is no error: it returns nil, nil. What it returned stays valid until it is freed, also
+	// after Remove and Close.
 	Poll(ctx context.Context, maxRecords int) ([]Fetch, error)
 	// Close releases everything. Poll must not be running.
 	Close()

@@ -245,6 +245,9 @@ func (h *History) Follow(ctx context.Context, topic string, fn func(partition in
 			for i := range f.Records {
 				fn(f.Partition, &f.Records[i])
 			}
+			if f.Free != nil {
+				f.Free(f.Records)
+			}
 		}
 	}
 	return nil

@@ -6,47 +6,42 @@ import (
 	"leadstream/engine"
 )
 
-// loan is the memory of one polled record.
-type loan struct {
-	offset int64
-	bytes  []byte
+// lent returns records with memory of their own, to be spoiled.
+func lent(recs []engine.Record) []engine.Record {
+	out := slices.Clone(recs)
+	for i := range out {
+		r := &out[i]
+		r.Key, r.Value, r.Headers = slices.Clone(r.Key), slices.Clone(r.Value), slices.Clone(r.Headers)
+		for j := range r.Headers {
+			r.Headers[j].Value = slices.Clone(r.Headers[j].Value)
+		}
+	}
+	return out
 }
 
-// lend replaces a fetch's records by copies, to be reclaimed.
-func (c *Sim) lend(f *engine.Fetch) {
-	f.Records = slices.Clone(f.Records)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := range f.Records {
-		r := &f.Records[i]
-		b := make([]byte, 0, len(r.Key)+len(r.Value))
-		b = append(append(b, r.Key...), r.Value...)
-		if r.Key != nil {
-			r.Key = b[:len(r.Key):len(r.Key)]
+// spoil takes the memory of records back, as if others were in it already: who still needs it should have copied it.
+func spoil(recs []engine.Record) {
+	for i := range recs {
+		r := &recs[i]
+		overwrite(r.Key)
+		overwrite(r.Value)
+		for j := range r.Headers {
+			overwrite(r.Headers[j].Value)
+			r.Headers[j] = engine.Header{Key: "freed"}
 		}
-		if r.Value != nil {
-			r.Value = b[len(r.Key):]
-		}
-		c.lent[f.TopicPartition] = append(c.lent[f.TopicPartition], loan{r.Offset, b})
+		*r = engine.Record{Offset: -1}
 	}
 }
 
-// reclaim spoils the memory of records that are applied and decided, as if it were used again: who still needs it
-// should have copied it.
-func (c *Sim) reclaim(upTo []engine.Position) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, p := range upTo {
-		kept := c.lent[p.TopicPartition][:0]
-		for _, l := range c.lent[p.TopicPartition] {
-			if l.offset >= p.Offset {
-				kept = append(kept, l)
-				continue
-			}
-			for i := range l.bytes {
-				l.bytes[i] = '~'
-			}
-		}
-		c.lent[p.TopicPartition] = kept
+func overwrite(b []byte) {
+	for i := range b {
+		b[i] = 0xDB
 	}
+}
+
+// show calls fn with a copy of a record that is there for the call alone.
+func show(r *engine.Record, fn func(*engine.Record)) {
+	one := lent([]engine.Record{*r})
+	fn(&one[0])
+	spoil(one)
 }

@@ -56,10 +56,7 @@ func (l *Log) part(tp engine.TopicPartition) *partition {
 
 // Append adds a record, as a producer outside the engine would.
 func (l *Log) Append(topic string, part int32, key, value []byte, timestamp int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.append(engine.TopicPartition{Topic: topic, Partition: part}, engine.Record{Key: key, Value: value, Timestamp: timestamp})
-	l.signal()
+	l.AppendRecord(engine.TopicPartition{Topic: topic, Partition: part}, engine.Record{Key: key, Value: value, Timestamp: timestamp})
 }
 
 func (l *Log) append(tp engine.TopicPartition, r engine.Record) int64 {
@@ -113,7 +110,8 @@ func (l *Log) read(tp engine.TopicPartition, from int64, limit int) (recs []engi
 	return recs, p.end, p.end, nil
 }
 
-// Client is one process's view of the log. It implements Inputs, Group, Committer and History.
+// Client is one process's view of the log. It implements Inputs, Group, Committer and History. What it polls is spoiled when it is
+// freed, and what it follows when the call has ended: who keeps some of it fails.
 type Client struct {
 	log      *Log
 	instance string
@@ -225,7 +223,7 @@ func (c *Client) poll(maxRecords int) ([]engine.Fetch, error) {
 		delete(c.fresh, tp)
 		c.pos[tp] = next
 		maxRecords -= len(recs)
-		out = append(out, engine.Fetch{TopicPartition: tp, From: from, Next: next, End: end, LeaderEpoch: -1, Records: recs})
+		out = append(out, engine.Fetch{TopicPartition: tp, From: from, Next: next, End: end, LeaderEpoch: -1, Records: lent(recs), Free: spoil})
 	}
 	return out, nil
 }
@@ -352,7 +350,7 @@ func (c *Client) Follow(ctx context.Context, topic string, fn func(int32, *engin
 		c.log.mu.Unlock()
 		for s, recs := range got {
 			for i := range recs {
-				fn(s, &recs[i])
+				show(&recs[i], func(r *engine.Record) { fn(s, r) })
 			}
 		}
 		select {

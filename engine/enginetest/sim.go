@@ -33,7 +33,6 @@ type Sim struct {
 	until   int // operations until it dies, if over 0
 	stalled time.Time
 	hung    []*txn // given up while open: the id is taken over before it is used again
-	lent    map[engine.TopicPartition][]loan
 	faults  map[string]int
 
 	// Trace, when set, hears of every operation. It may be called from several goroutines.
@@ -76,7 +75,7 @@ func (l *Log) Sim(instance string, seed uint64, odds Odds) *Sim {
 			done()
 		}
 	}
-	return &Sim{Client: l.Client(instance), seed: seed, odds: odds, drawn: map[simKey]uint64{}, lent: map[engine.TopicPartition][]loan{}, faults: map[string]int{}}
+	return &Sim{Client: l.Client(instance), seed: seed, odds: odds, drawn: map[simKey]uint64{}, faults: map[string]int{}}
 }
 
 // Calm ends all faults but death; operations go on to take their time.
@@ -222,7 +221,6 @@ func (c *Sim) Poll(ctx context.Context, maxRecords int) ([]engine.Fetch, error) 
 			c.log.mu.Unlock()
 			if err != nil || len(fetches) > 0 {
 				for i := range fetches {
-					c.lend(&fetches[i])
 					c.trace("poll %s/%d %d to %d", fetches[i].Topic, fetches[i].Partition, fetches[i].From, fetches[i].Next)
 				}
 				return fetches, err
@@ -289,11 +287,7 @@ func (c *Sim) Commit(_ context.Context, t *engine.Transaction) error {
 	if !c.log.decide(x, true) {
 		return engine.ErrFenced
 	}
-	err = c.take(rng) // so that it is heard of later than it happens; the dead hear nothing
-	if err == nil {
-		c.reclaim(t.Offsets)
-	}
-	return err
+	return c.take(rng) // so that it is heard of later than it happens; the dead hear nothing
 }
 
 // transactionTimeout is after which the cluster aborts what nobody has ended.
@@ -381,7 +375,7 @@ func (c *Sim) Follow(ctx context.Context, topic string, fn func(int32, *engine.R
 			tp := engine.TopicPartition{Topic: topic, Partition: s}
 			err := c.Client.Read(ctx, tp, max(at[s], c.log.begin(tp)), engine.CommittedEnd, func(r *engine.Record) error {
 				at[s] = r.Offset + 1
-				fn(s, r)
+				show(r, func(r *engine.Record) { fn(s, r) })
 				return nil
 			})
 			if err != nil {
