@@ -58,15 +58,19 @@ type bench struct {
 	streams string // class path of the Kafka Streams program
 	runs    int
 	skipped []string // contenders that can't run here, and why
+	out     string   // file of the result, "" for none
 	res     results
 }
 
-// parts are what can be measured, in order.
-var parts = []struct {
+// part is something that is measured on its own; quick says that the quick form does, too.
+type part struct {
 	name  string
 	quick bool
 	do    func(b *bench, ctx context.Context) error
-}{
+}
+
+// parts are what can be measured, in order.
+var parts = []part{
 	{"drain", true, (*bench).drains}, {"reads", false, (*bench).reads},
 	{"latency", true, (*bench).latencies}, {"hot", false, (*bench).hot}, {"growth", false, (*bench).growth}, {"memory", false, (*bench).tight},
 }
@@ -96,15 +100,33 @@ func measure(ctx context.Context, o *options) (err error) {
 	defer cl.Close()
 	b.adm = kadm.NewClient(cl)
 	b.res.machine = describe(ctx)
+	if err := b.place(ctx); err != nil {
+		return err
+	}
+	return b.report(b.measureParts(ctx, parts))
+}
+
+// measureParts measures part by part and writes the result after each: what a later part does to a run can't take
+// away what was measured. A part that fails is left out, and its error returned in the end.
+func (b *bench) measureParts(ctx context.Context, parts []part) error {
+	var errs []error
 	for _, p := range parts {
-		if !slices.Contains(o.parts, p.name) {
+		if !slices.Contains(b.opts.parts, p.name) || ctx.Err() != nil {
 			continue
 		}
-		if err := p.do(b, ctx); err != nil {
-			return err
+		began := time.Now()
+		err := p.do(b, ctx)
+		if err != nil {
+			err = fmt.Errorf("part %s: %w", p.name, err)
+			b.say("%v", err)
+			errs = append(errs, err)
 		}
+		t := partTime{name: p.name, took: time.Since(began), failed: err != nil}
+		b.res.times = append(b.res.times, t)
+		b.say("part %s took %s", p.name, t.took.Round(time.Second))
+		errs = append(errs, b.save())
 	}
-	return b.report()
+	return errors.Join(append(errs, ctx.Err())...)
 }
 
 // say tells whoever waits what is going on.

@@ -20,7 +20,25 @@ type child struct {
 	said atomic.Int64 // events it says it has done, by lines "P unix_ms events"
 	log  string       // file with its standard error
 	gone chan struct{}
-	err  error // of its end; after gone
+	err  error  // of its end; after gone
+	also *child // the one that shares its work, nil for none
+}
+
+// all are the processes, itself first.
+func (c *child) all() []*child {
+	var cs []*child
+	for ; c != nil; c = c.also {
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+func (c *child) pids() []int {
+	var pids []int
+	for _, x := range c.all() {
+		pids = append(pids, x.cmd.Process.Pid)
+	}
+	return pids
 }
 
 func startChild(cmd *exec.Cmd, dir string) (*child, error) {
@@ -54,14 +72,16 @@ func (c *child) listen(r io.Reader) {
 	}
 }
 
-// ended says why the process is not there any more, nil while it is.
+// ended says why a process is not there any more, nil while all are.
 func (c *child) ended() error {
-	select {
-	case <-c.gone:
-		return fmt.Errorf("the process ended: %w: %s", errors.Join(c.err, errEnded), c.lastWords())
-	default:
-		return nil
+	for _, x := range c.all() {
+		select {
+		case <-x.gone:
+			return fmt.Errorf("the process ended: %w: %s", errors.Join(x.err, errEnded), x.lastWords())
+		default:
+		}
 	}
+	return nil
 }
 
 var errEnded = errors.New("before it had done all events")
@@ -86,33 +106,53 @@ func (c *child) logged(key string) string {
 	return strings.Trim(word, `"`)
 }
 
-// stop asks the process to end in order, and waits.
+// stop asks the processes to end in order, and waits.
 func (c *child) stop() error {
-	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stopping: %w", err)
+	for _, x := range c.all() {
+		if err := x.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("stopping: %w", err)
+		}
 	}
-	select {
-	case <-c.gone:
-		return nil
-	case <-time.After(time.Minute):
-		c.kill()
-		return fmt.Errorf("did not stop within a minute: %s", c.lastWords())
+	late := time.After(time.Minute)
+	for _, x := range c.all() {
+		select {
+		case <-x.gone:
+		case <-late:
+			c.kill()
+			return fmt.Errorf("did not stop within a minute: %s", x.lastWords())
+		}
 	}
+	return nil
 }
 
-// kill ends the process at once.
+// kill ends the processes at once.
 func (c *child) kill() {
-	_ = c.cmd.Process.Kill() // it may have ended
-	<-c.gone
+	for _, x := range c.all() {
+		_ = x.cmd.Process.Kill() // it may have ended
+		<-x.gone
+	}
 }
 
-// usage is what the whole life of the process took, after its end: CPU time, memory at most, and bytes
-// written to disk in blocks of 512.
-func (c *child) usage() (cpu time.Duration, peak, disk int64) {
-	s := c.cmd.ProcessState
-	cpu = s.UserTime() + s.SystemTime()
-	if u, ok := s.SysUsage().(*syscall.Rusage); ok {
-		peak, disk = u.Maxrss*maxrssUnit, u.Oublock*512
+// usage is what the whole life of the processes took.
+type usage struct {
+	user, system time.Duration
+	peak         int64 // bytes of memory at most, of all processes together
+	disk         int64 // bytes written to disk, in blocks of 512
+	faults       int64 // pages that were not there yet and did not have to be read from disk
+}
+
+// usage is known after the end.
+func (c *child) usage() usage {
+	var u usage
+	for _, x := range c.all() {
+		s := x.cmd.ProcessState
+		u.user += s.UserTime()
+		u.system += s.SystemTime()
+		if r, ok := s.SysUsage().(*syscall.Rusage); ok {
+			u.peak += r.Maxrss * maxrssUnit
+			u.disk += r.Oublock * 512
+			u.faults += r.Minflt
+		}
 	}
-	return cpu, peak, disk
+	return u
 }

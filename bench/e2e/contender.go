@@ -14,8 +14,8 @@ import (
 // contender is one program that is measured.
 type contender struct {
 	name, title string
-	// Quick says that it runs in the quick form, too.
-	quick bool
+	// Quick says that it runs in the quick form, too; asked, that it runs when it is named, and in no form.
+	quick, asked bool
 	// Outputs says that it puts out transitions; latency is measured only then.
 	outputs bool
 	// Committed says that an event counts as done when the group's offset has passed it; else when the
@@ -37,6 +37,9 @@ type run struct {
 	dir string
 	// Eager says that points count eagerTimes as much.
 	eager bool
+	// Rules replaces the contender's own, "" for those; processes is how many of leadstream share the work, 0 for one.
+	rules     string
+	processes int
 	// Shards is how many shards and partitions leadstream has, memory its budget; env is added to its environment.
 	shards int32
 	memory string
@@ -60,8 +63,8 @@ const (
 
 var contenders = []contender{
 	{name: leadstreamName, title: "leadstream", quick: true, outputs: true, committed: true, latency: true, start: startLeadstream(rules)},
-	{name: timedName, title: "leadstream, stages also fall by time alone", outputs: true, committed: true, start: startLeadstream(timedRules())},
-	{name: otherName, title: "leadstream, the other build", outputs: true, committed: true, latency: true, start: startOther},
+	{name: timedName, title: "leadstream, stages also fall by time alone", asked: true, outputs: true, committed: true, start: startLeadstream(timedRules())},
+	{name: otherName, title: "leadstream, the other build", asked: true, outputs: true, committed: true, latency: true, start: startOther},
 	{name: "consume", title: "limit: consume only", quick: true, start: startLimit("consume")},
 	{name: scanName, title: "limit: consume and scan the needed fields by hand", quick: true, start: startLimit("scan")},
 	{name: "decode", title: "consume and decode as leadstream does", start: startLimit("decode")},
@@ -101,12 +104,38 @@ func startOther(ctx context.Context, b *bench, r run) (*child, error) {
 
 func startLeadstream(set string) func(context.Context, *bench, run) (*child, error) {
 	return func(ctx context.Context, b *bench, r run) (*child, error) {
-		set := set
-		if r.eager {
-			set = eagerRules()
+		if r.rules == "" {
+			r.rules = set
 		}
-		config := fmt.Sprintf(`app: %s
-instance: bench
+		if r.eager {
+			r.rules = eagerRules()
+		}
+		var first *child
+		for i := range max(1, r.processes) {
+			ch, err := b.startInstance(ctx, r, i)
+			if err != nil {
+				if first != nil {
+					first.kill()
+				}
+				return nil, err
+			}
+			ch.also, first = first, ch
+		}
+		return first, nil
+	}
+}
+
+// startInstance starts one process of leadstream in a directory of its own.
+func (b *bench) startInstance(ctx context.Context, r run, i int) (*child, error) {
+	dir := r.dir
+	if i > 0 {
+		dir = filepath.Join(r.dir, strconv.Itoa(i))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("making a directory: %w", err)
+		}
+	}
+	config := fmt.Sprintf(`app: %s
+instance: bench%d
 brokers: [%s]
 shards: %d
 sources: [{name: web, topic: %s}]
@@ -115,16 +144,15 @@ data_dir: data
 memory: %s
 checkpoint_interval: %ds
 http: {listen: "127.0.0.1:0"}
-`, r.app, b.broker.Addr(), r.shards, r.topic, r.memory, r.checkpointSeconds)
-		for name, text := range map[string]string{"leadstream.yaml": config, "rules.yaml": set} {
-			if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
-				return nil, fmt.Errorf("writing the configuration: %w", err)
-			}
+`, r.app, i, b.broker.Addr(), r.shards, r.topic, r.memory, r.checkpointSeconds)
+	for name, text := range map[string]string{"leadstream.yaml": config, "rules.yaml": r.rules} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, fmt.Errorf("writing the configuration: %w", err)
 		}
-		cmd := exec.CommandContext(ctx, b.program, "run", "--config", filepath.Join(r.dir, "leadstream.yaml"))
-		cmd.Env = append(append(os.Environ(), b.env...), r.env...)
-		return startChild(cmd, r.dir)
 	}
+	cmd := exec.CommandContext(ctx, b.program, "run", "--config", filepath.Join(dir, "leadstream.yaml"))
+	cmd.Env = append(append(os.Environ(), b.env...), r.env...)
+	return startChild(cmd, dir)
 }
 
 // startLimit runs this program again as a consumer.

@@ -21,11 +21,10 @@ type drained struct {
 	cpuPerEvent, warmCPU float64
 	// Events per second over the same time, and over the second half.
 	rate, warmRate float64
-	peak           int64         // bytes of memory at most, the whole life
-	cpu            time.Duration // of the whole life: start and stop included
-	written        int64         // bytes that its topics hold when all events are done
-	changes        int64         // those of them that are stage changes
-	disk           int64         // bytes written to disk in the whole life
+	usage                // of the whole life: start and stop included
+	events         int   // that it has done in it
+	written        int64 // bytes that its topics hold when all events are done
+	changes        int64 // those of them that are stage changes
 	outcome        outcome
 	checkpointed   float64 // leads written to the state topic before it was told to stop
 	epochs         float64
@@ -76,7 +75,7 @@ func (b *bench) drainRun(ctx context.Context, c *contender, r run, beside func(c
 	if err != nil {
 		return nil, err
 	}
-	d := &drained{contender: c}
+	d := &drained{contender: c, events: int(samples[len(samples)-1].done)}
 	if url := ch.logged("api="); url != "" {
 		if d.checkpointed, d.epochs, err = readMetrics(ctx, url); err != nil {
 			return nil, err
@@ -96,7 +95,7 @@ func (b *bench) drainRun(ctx context.Context, c *contender, r run, beside func(c
 	if err := b.summarize(ctx, c); err != nil {
 		return nil, err
 	}
-	d.cpu, d.peak, d.disk = ch.usage()
+	d.usage = ch.usage()
 	d.figures(samples)
 	if c.outputs {
 		if d.outcome, err = readOutcome(ctx, b.broker.Addr(), r.outTopic()); err != nil {
@@ -175,8 +174,21 @@ func (b *bench) sample(ctx context.Context, c *contender, r run, ch *child) (sam
 		}
 	}
 	s.at = time.Now()
-	s.cpu, err = cpuOf(ch.cmd.Process.Pid)
+	s.cpu, err = cpuOf(ch.pids())
 	return s, err
+}
+
+// cpuOf returns the user and system time that running processes have taken.
+func cpuOf(pids []int) (time.Duration, error) {
+	var all time.Duration
+	for _, pid := range pids {
+		d, err := cpuOfOne(pid)
+		if err != nil {
+			return 0, err
+		}
+		all += d
+	}
+	return all, nil
 }
 
 // figures computes what follows from the samples. Start-up is left out: counting begins with the first

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"leadstream/bench/workload"
@@ -15,70 +17,83 @@ type grown struct {
 	leads  int
 	shards int32
 	env    []string
+	lines  int // of the rule set; 0 for the rules that the peers share
+	procs  int // how many share the work; 0 for one
 	known  int // leads that had events
 	drains []*drained
 }
 
-// growths are the settings: leads, shards and cores, each beside the same base.
+// The settings that targets compare.
+const (
+	growthBase      = "100,000 leads"
+	growthFewLeads  = "10,000 leads"
+	growthManyLeads = "1,000,000 leads"
+	growthMostLeads = "10,000,000 leads"
+	growthOneCore   = growthBase + ", 1 core"
+	growthTwoProcs  = growthBase + ", 2 processes of 1 core"
+	growthMoreShard = growthBase + ", 64 shards"
+	growthMostShard = growthBase + ", 256 shards"
+	growthFewLines  = growthBase + ", 10 rule lines"
+	growthLines     = growthBase + ", 100 rule lines"
+	growthMostLines = growthBase + ", 1,000 rule lines"
+)
+
+// growths are the settings: leads, shards, cores and rule lines, each beside the same base.
 func growths(full bool) []*grown {
+	one := []string{"GOMAXPROCS=1"}
 	all := []*grown{
-		{what: "10,000 leads", leads: 10_000, shards: partitions},
-		{what: "100,000 leads", leads: 100_000, shards: partitions},
-		{what: "1,000,000 leads", leads: 1_000_000, shards: partitions},
-		{what: "100,000 leads, 1 core", leads: 100_000, shards: partitions, env: []string{"GOMAXPROCS=1"}},
-		{what: "100,000 leads, 256 shards", leads: 100_000, shards: 256},
+		{what: growthFewLeads, leads: 10_000, shards: partitions},
+		{what: growthBase, leads: 100_000, shards: partitions},
+		{what: growthManyLeads, leads: 1_000_000, shards: partitions},
+		{what: growthMostShard, leads: 100_000, shards: 256},
+		{what: growthOneCore, leads: 100_000, shards: partitions, env: one},
+		{what: growthTwoProcs, leads: 100_000, shards: partitions, env: one, procs: 2},
+		{what: growthFewLines, leads: 100_000, shards: partitions, lines: 10},
+		{what: growthMostLines, leads: 100_000, shards: partitions, lines: 1000},
 	}
 	if full {
-		all = append(all, &grown{what: "10,000,000 leads", leads: 10_000_000, shards: partitions},
-			&grown{what: "100,000 leads, 64 shards", leads: 100_000, shards: 64})
+		all = append(all, &grown{what: growthMostLeads, leads: 10_000_000, shards: partitions},
+			&grown{what: growthMoreShard, leads: 100_000, shards: 64},
+			&grown{what: growthLines, leads: 100_000, shards: partitions, lines: 100})
 	}
 	return all
 }
 
-// growthReps is how often each setting is drained, taking turns.
-const growthReps = 3
+// growthEvents is how many events each setting is drained of at most.
+const growthEvents = 1_000_000
+
+func (g *grown) topic() string { return fmt.Sprintf("growth-%d-%d", g.leads, g.shards) }
 
 func (b *bench) growth(ctx context.Context) error {
-	full := b.opts.form == "full"
-	events := b.opts.events / 2
+	events := min(growthEvents, b.opts.events/2)
 	c := contenderNamed(leadstreamName)
-	gs := growths(full)
-	topic := func(g *grown) string { return fmt.Sprintf("growth-%d-%d", g.leads, g.shards) }
-	made := map[string]int{}
-	for _, g := range gs {
-		if n, ok := made[topic(g)]; ok {
-			g.known = n
-			continue
-		}
-		if err := createTopic(ctx, b.adm, topic(g), g.shards); err != nil {
-			return err
-		}
-		span := 24 * time.Hour
-		n, err := preload(ctx, b.broker.Addr(), topic(g), g.shards, workload.LoadConfig{Seed: 1, Events: events, Leads: g.leads, Span: span,
-			Start: time.Now().Add(-span - time.Minute).UnixMilli()})
-		if err != nil {
-			return err
-		}
-		g.known, made[topic(g)] = n, n
+	gs := growths(b.opts.form == "full")
+	made, err := b.growthTopics(ctx, gs, events)
+	if err != nil {
+		return err
 	}
-	for rep := range growthReps {
+	b.res.growths, b.res.growthEvents = gs, events
+	for rep := range b.opts.reps {
 		for i := range gs {
 			g := gs[(i+rep)%len(gs)]
-			r, err := b.newRun(c, topic(g), events, 1)
+			r, err := b.newRun(c, g.topic(), events, 1)
 			if err != nil {
 				return err
 			}
-			r.shards, r.env = g.shards, g.env
+			r.shards, r.env, r.processes = g.shards, g.env, g.procs
+			if g.lines > 0 {
+				r.rules = linedRules(g.lines)
+			}
 			d, err := b.drainRun(ctx, c, r, nil)
 			if err != nil {
 				return fmt.Errorf("%s: %w", g.what, err)
 			}
+			d.rep = rep
 			g.drains = append(g.drains, d)
-			b.say("%d/%d %-26s %6.2f us/event, %9.0f events/s", rep+1, growthReps, g.what, d.cpuPerEvent, d.rate)
+			b.say("%d/%d %-36s %6.2f us/event, %9.0f events/s", rep+1, b.opts.reps, g.what, d.cpuPerEvent, d.rate)
 		}
 	}
-	b.res.growths = gs
-	for name := range made {
+	for _, name := range made {
 		if err := deleteTopics(ctx, b.adm, name, name); err != nil {
 			return err
 		}
@@ -86,17 +101,90 @@ func (b *bench) growth(ctx context.Context) error {
 	return nil
 }
 
+// growthTopics fills the topics that the settings read and returns their names.
+func (b *bench) growthTopics(ctx context.Context, gs []*grown, events int) ([]string, error) {
+	known := map[string]int{}
+	var made []string
+	for _, g := range gs {
+		name := g.topic()
+		if _, ok := known[name]; !ok {
+			if err := createTopic(ctx, b.adm, name, g.shards); err != nil {
+				return nil, err
+			}
+			span := 24 * time.Hour
+			n, err := preload(ctx, b.broker.Addr(), name, g.shards, workload.LoadConfig{Seed: 1, Events: events, Leads: g.leads, Span: span,
+				Start: time.Now().Add(-span - time.Minute).UnixMilli()})
+			if err != nil {
+				return nil, err
+			}
+			known[name], made = n, append(made, name)
+		}
+		g.known = known[name]
+	}
+	return made, nil
+}
+
+// linedRules is a rule set of n lines that add points, n lines that look at traits and n transitions. A load's events are
+// about the first ten signals, whatever n is.
+func linedRules(n int) string {
+	var w strings.Builder
+	w.WriteString("signals:\n")
+	for i := range n {
+		name := fmt.Sprintf("Never Seen %d", i)
+		if i < 10 {
+			name = workload.LoadNames[i]
+		}
+		fmt.Fprintf(&w, "  s%d: {match: 'event.name == %q'}\n", i, name)
+	}
+	w.WriteString("scores:\n  fit:\n    lines:\n")
+	for i := range n {
+		fmt.Fprintf(&w, "      - {id: l%d, when: 'traits.t%d >= %d', add: 1}\n", i, i, i)
+	}
+	for i := range n {
+		if i%10 == 0 {
+			fmt.Fprintf(&w, "  e%d:\n    half_life: 7d\n    min: 0\n    lines:\n", i/10)
+		}
+		fmt.Fprintf(&w, "      - {signal: s%d, add: %d}\n", i, i%3+1)
+	}
+	w.WriteString("stages: [subscriber, MQL]\ntransitions:\n")
+	for i := range n {
+		fmt.Fprintf(&w, "  - {from: subscriber, to: MQL, when: 'score.e%d >= %d'}\n", i/10, 1000+i%10)
+	}
+	return w.String()
+}
+
 func (b *bench) growthTable(w *bytes.Buffer) {
 	if len(b.res.growths) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n## Growth\n\n%d events, Zipf 1.1, from an empty state; %d repetitions, interleaved. Each lead's first event costs a new lead: "+
-		"the more leads, the more of them.\n\n| | leads with events | CPU us per event | second half | events/s | peak MiB |\n| --- | --- | --- | --- | --- | --- |\n",
-		b.opts.events/2, growthReps)
+	fmt.Fprintf(w, "\n## Growth\n\n%d events of %d bytes in each setting, Zipf 1.1, %d shards and as many partitions but where it says otherwise, from an empty state; "+
+		"%d repetitions, interleaved. Each lead's first event costs a new lead: "+
+		"the more leads, the more of them. CPU, memory and events of two processes are those of both. Proportions are those to %s, of CPU per event and of events/s in the second half.\n\n"+
+		"| | leads with events | CPU us per event | second half | events/s | second half | peak MiB | CPU in proportion | rate in proportion |\n"+
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+		b.res.growthEvents, workload.LoadEventBytes, partitions, len(b.res.growths[0].drains), growthBase)
 	for _, g := range b.res.growths {
 		cell := func(format string, of func(*drained) float64) string { return spreadOf(g.drains, of).format(format) }
-		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %s |\n", g.what, g.known, cell("%.2f", func(d *drained) float64 { return d.cpuPerEvent }),
-			cell("%.2f", func(d *drained) float64 { return d.warmCPU }), cell("%.0f", func(d *drained) float64 { return d.rate }),
-			cell("%.0f", func(d *drained) float64 { return float64(d.peak >> 20) }))
+		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %s | %s | %s | %s |\n", g.what, g.known, cell("%.2f", cpuPerEvent), cell("%.2f", warmCPU),
+			cell("%.0f", allPerSecond), cell("%.0f", warmPerSecond), cell("%.0f", func(d *drained) float64 { return float64(d.peak >> 20) }),
+			b.res.grownBy(g.what, growthBase, cpuPerEvent).format("%.2f"), b.res.grownBy(g.what, growthBase, warmPerSecond).format("%.2f"))
 	}
 }
+
+// grownBy divides a figure in one setting by that in another, repetition by repetition.
+func (r *results) grownBy(what, base string, of func(*drained) float64) spread {
+	return ratios(r.grown(what), r.grown(base), repOf, of)
+}
+
+func (r *results) grown(what string) []*drained {
+	i := slices.IndexFunc(r.growths, func(g *grown) bool { return g.what == what })
+	if i < 0 {
+		return nil
+	}
+	return r.growths[i].drains
+}
+
+func cpuPerEvent(d *drained) float64   { return d.cpuPerEvent }
+func warmCPU(d *drained) float64       { return d.warmCPU }
+func allPerSecond(d *drained) float64  { return d.rate }
+func warmPerSecond(d *drained) float64 { return d.warmRate }

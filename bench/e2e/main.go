@@ -77,7 +77,7 @@ type options struct {
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("bench/e2e", flag.ContinueOnError)
-	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (4,000,000, 5)")
+	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (6,000,000, 5)")
 	fs.IntVar(&o.events, "events", 0, "events to preload (default: as the form)")
 	fs.IntVar(&o.leads, "leads", 200_000, "leads they are about")
 	fs.IntVar(&o.reps, "reps", 0, "repetitions (default: as the form)")
@@ -85,7 +85,7 @@ func parseOptions(args []string) (*options, error) {
 		strings.Join(partNames(false), ", ")+" quick, all full)")
 	only := fs.String("only", "", "contenders, separated by commas (default: as the form): "+strings.Join(names(), ", "))
 	rates := fs.String("rates", "", "events per second to measure latency at, separated by commas, or none (default: as the form)")
-	fs.DurationVar(&o.latencyFor, "latency-for", 0, "how long to measure each rate (default: 5s quick, 10s full)")
+	fs.DurationVar(&o.latencyFor, "latency-for", 5*time.Second, "how long to measure each rate in a repetition")
 	fs.StringVar(&o.out, "out", "", "file to write the result to (default: bench/results/DATE-full.md in the full form)")
 	fs.StringVar(&o.other, "other", "", "another leadstream binary to measure beside this one, to see what a change does; same: this one")
 	fs.StringVar(&o.profile, "profile", "", "directory for profiles of leadstream while it drains; it is a little slower meanwhile")
@@ -118,14 +118,13 @@ func parseOptions(args []string) (*options, error) {
 			return nil, fmt.Errorf("part %q: one of %s", name, strings.Join(partNames(true), ", "))
 		}
 	}
-	pick(&o.events, full, 4_000_000, 300_000)
+	pick(&o.events, full, 6_000_000, 300_000)
 	pick(&o.reps, full, 5, 2)
-	pick(&o.latencyFor, full, 10*time.Second, 5*time.Second)
 	if *only != "" {
 		o.contenders = strings.Split(*only, ",")
 	} else {
 		for _, c := range contenders {
-			if (full || c.quick) && c.name != otherName {
+			if (full || c.quick) && !c.asked {
 				o.contenders = append(o.contenders, c.name)
 			}
 		}
@@ -173,10 +172,9 @@ func partNames(all bool) []string {
 	return names
 }
 
-func pick[T comparable](v *T, full bool, inFull, inQuick T) {
-	var zero T
+func pick(v *int, full bool, inFull, inQuick int) {
 	switch {
-	case *v != zero:
+	case *v != 0:
 	case full:
 		*v = inFull
 	default:

@@ -14,8 +14,8 @@ const maxrssUnit = 1024
 // clockTick is what /proc counts CPU time in; it is 100 Hz on every architecture that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// cpuOf returns the user and system time that a running process has taken, all its threads included.
-func cpuOf(pid int) (time.Duration, error) {
+// cpuOfOne returns the user and system time that a running process has taken, all its threads included.
+func cpuOfOne(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, fmt.Errorf("reading CPU time: %w", err)

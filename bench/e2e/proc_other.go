@@ -14,8 +14,8 @@ import (
 // maxrssUnit is what rusage counts peak memory in: bytes on macOS, KiB on the BSDs.
 var maxrssUnit = map[bool]int64{true: 1, false: 1024}[runtime.GOOS == "darwin"]
 
-// cpuOf returns the user and system time that a running process has taken, as ps says it: [hours:]minutes:seconds.
-func cpuOf(pid int) (time.Duration, error) {
+// cpuOfOne returns the user and system time that a running process has taken, as ps says it: [hours:]minutes:seconds.
+func cpuOfOne(pid int) (time.Duration, error) {
 	out, err := exec.Command("ps", "-o", "time=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {
 		return 0, fmt.Errorf("reading CPU time: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -23,9 +24,13 @@ type results struct {
 	latencies  []*latency
 	warming    []time.Duration // p50 of the runs that warmed the broker
 	hot        []*latency
-	reads      *reads
+	reads      []*reads
 	growths    []*grown
-	tight      *tight
+	// growthEvents is how many events each of growths is about.
+	growthEvents int
+	tight        *tight
+	leadBytes    []leadBytes
+	times        []partTime
 }
 
 // of returns the drains of one contender by repetition.
@@ -33,30 +38,45 @@ func (r *results) of(name string) []*drained {
 	return slices.DeleteFunc(slices.Clone(r.drains), func(d *drained) bool { return d.contender.name != name })
 }
 
-// report prints the result and writes it to its file. Contenders that disagree are an error.
-func (b *bench) report() error {
-	text := b.text()
-	if _, err := os.Stdout.Write(text); err != nil {
-		return fmt.Errorf("printing the result: %w", err)
-	}
-	out := b.opts.out
-	if out == "" && b.opts.form == "full" {
-		root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "leadstream").Output()
+// partTime is how long a part took.
+type partTime struct {
+	name   string
+	took   time.Duration
+	failed bool
+}
+
+// place says where the result is written.
+func (b *bench) place(ctx context.Context) error {
+	b.out = b.opts.out
+	if b.out == "" && b.opts.form == "full" {
+		root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "leadstream").Output()
 		if err != nil {
 			return fmt.Errorf("finding bench/results: %w", err)
 		}
-		out = filepath.Join(strings.TrimSpace(string(root)), "bench", "results", time.Now().Format(time.DateOnly)+"-full.md")
+		b.out = filepath.Join(strings.TrimSpace(string(root)), "bench", "results", time.Now().Format(time.DateOnly)+"-full.md")
 	}
-	if out != "" {
-		if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-			return fmt.Errorf("writing the result: %w", err)
-		}
-		if err := os.WriteFile(out, text, 0o644); err != nil {
-			return fmt.Errorf("writing the result: %w", err)
-		}
-		b.say("written to %s", out)
+	return nil
+}
+
+// save writes what was measured so far.
+func (b *bench) save() error {
+	if b.out == "" {
+		return nil
 	}
-	return b.disagreement()
+	if err := os.MkdirAll(filepath.Dir(b.out), 0o755); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	if err := os.WriteFile(b.out, b.text(), 0o644); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	b.say("written to %s", b.out)
+	return nil
+}
+
+// report prints the result and returns what went wrong with the parts. Contenders that disagree are an error, too.
+func (b *bench) report(failed error) error {
+	_, err := os.Stdout.Write(b.text())
+	return errors.Join(failed, err, b.disagreement())
 }
 
 // disagreement is an error when contenders of the same logic have put out different stage changes.
@@ -84,22 +104,49 @@ func (b *bench) text() []byte {
 		fmt.Fprintf(&w, "- %s\n", line)
 	}
 	fmt.Fprintf(&w, "- `%s`\n", o.command)
-	fmt.Fprintf(&w, "- %d events of %d bytes about %d leads of %d, Zipf 1.1; %d partitions, lz4: %.0f bytes per event in the topic\n",
-		o.events, workload.LoadEventBytes, b.res.leads, o.leads, partitions, float64(b.res.inputBytes)/float64(o.events))
+	if b.res.leads > 0 {
+		fmt.Fprintf(&w, "- drained are %d events of %d bytes about %d leads of %d, Zipf 1.1; %d partitions, lz4: %.0f bytes per event in the topic\n",
+			o.events, workload.LoadEventBytes, b.res.leads, o.leads, partitions, float64(b.res.inputBytes)/float64(o.events))
+	}
 	fmt.Fprintf(&w, "- %d repetitions, interleaved; each cell is the median (least to most)\n", o.reps)
 	for _, s := range b.skipped {
 		fmt.Fprintf(&w, "- left out: %s\n", s)
 	}
+	b.times(&w)
+	b.targetTable(&w)
 	b.drainTable(&w)
 	b.ratioTable(&w)
 	b.bytesTable(&w)
+	b.usageTable(&w)
 	b.checkpointTable(&w)
 	b.latencyTable(&w)
 	b.hotTable(&w)
 	b.readsTable(&w)
 	b.growthTable(&w)
+	b.leadBytesTable(&w)
 	b.tightTable(&w)
 	return w.Bytes()
+}
+
+// times says how long each part took, and which of them did not come to its end or did not begin.
+func (b *bench) times(w *bytes.Buffer) {
+	var done, missing []string
+	for _, name := range b.opts.parts {
+		i := slices.IndexFunc(b.res.times, func(t partTime) bool { return t.name == name })
+		switch {
+		case i < 0:
+			missing = append(missing, name)
+		case b.res.times[i].failed:
+			missing = append(missing, name+" (failed)")
+			fallthrough
+		default:
+			done = append(done, name+" "+b.res.times[i].took.Round(time.Second).String())
+		}
+	}
+	fmt.Fprintf(w, "- it took: %s\n", strings.Join(done, ", "))
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "- **not complete**: %s\n", strings.Join(missing, ", "))
+	}
 }
 
 func (b *bench) drainTable(w *bytes.Buffer) {
@@ -121,14 +168,21 @@ func (b *bench) drainTable(w *bytes.Buffer) {
 			count, digest = fmt.Sprint(runs[0].outcome.transitions), runs[0].outcome.digest
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", c.title,
-			cell("%.2f", func(d *drained) float64 { return d.cpuPerEvent }), cell("%.2f", func(d *drained) float64 { return d.warmCPU }),
-			cell("%.0f", func(d *drained) float64 { return d.rate }), cell("%.0f", func(d *drained) float64 { return d.warmRate }),
+			cell("%.2f", cpuPerEvent), cell("%.2f", warmCPU),
+			cell("%.0f", allPerSecond), cell("%.0f", warmPerSecond),
 			cell("%.0f", func(d *drained) float64 { return float64(d.peak >> 20) }), count, digest)
 	}
 }
 
-// ratioTable compares leadstream with each other contender, run by run: what else the machine does then
-// weighs on both.
+// inProportion divides a figure of leadstream by that of another contender, repetition by repetition: what else the
+// machine does then weighs on both.
+func (r *results) inProportion(name string, of func(*drained) float64) spread {
+	return ratios(r.of(leadstreamName), r.of(name), repOf, of)
+}
+
+func repOf(d *drained) int { return d.rep }
+
+// ratioTable compares leadstream with each other contender.
 func (b *bench) ratioTable(w *bytes.Buffer) {
 	ours := b.res.of(leadstreamName)
 	if len(ours) == 0 || len(b.opts.contenders) < 2 {
@@ -137,21 +191,13 @@ func (b *bench) ratioTable(w *bytes.Buffer) {
 	fmt.Fprint(w, "\n## leadstream in proportion to\n\n| | CPU per event | warm | events/s | warm | Kafka bytes written |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, name := range b.opts.contenders {
 		theirs := b.res.of(name)
-		if name == leadstreamName || len(theirs) != len(ours) {
+		if name == leadstreamName || len(theirs) == 0 {
 			continue
 		}
-		cell := func(of func(*drained) float64) string {
-			var s spread
-			for i := range ours {
-				if x := of(theirs[i]); x > 0 {
-					s = append(s, of(ours[i])/x)
-				}
-			}
-			return s.format("%.2f")
-		}
+		cell := func(of func(*drained) float64) string { return b.res.inProportion(name, of).format("%.2f") }
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", theirs[0].contender.title,
-			cell(func(d *drained) float64 { return d.cpuPerEvent }), cell(func(d *drained) float64 { return d.warmCPU }),
-			cell(func(d *drained) float64 { return d.rate }), cell(func(d *drained) float64 { return d.warmRate }),
+			cell(cpuPerEvent), cell(warmCPU),
+			cell(allPerSecond), cell(warmPerSecond),
 			cell(func(d *drained) float64 { return float64(d.written) }))
 	}
 }
@@ -163,7 +209,7 @@ func (b *bench) bytesTable(w *bytes.Buffer) {
 	fmt.Fprint(w, "\n## Bytes written per event\n\n"+
 		"To Kafka until all events are done: sizes of the topics, replication and the group's offsets not included. To disk "+
 		"until the program has ended.\n\n"+
-		"| | Kafka | stage changes among them | disk |\n| --- | --- | --- | --- |\n")
+		"| | Kafka | stage changes among them | Kafka, per byte of input | disk |\n| --- | --- | --- | --- | --- |\n")
 	n := float64(b.opts.events)
 	for _, name := range b.opts.contenders {
 		runs := b.res.of(name)
@@ -173,8 +219,9 @@ func (b *bench) bytesTable(w *bytes.Buffer) {
 		cell := func(of func(*drained) int64) string {
 			return spreadOf(runs, func(d *drained) float64 { return float64(of(d)) / n }).format("%.1f")
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", runs[0].contender.title, cell(func(d *drained) int64 { return d.written }),
-			cell(func(d *drained) int64 { return d.changes }), cell(func(d *drained) int64 { return d.disk }))
+		perByte := spreadOf(runs, func(d *drained) float64 { return float64(d.written) / n / workload.LoadEventBytes })
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", runs[0].contender.title, cell(func(d *drained) int64 { return d.written }),
+			cell(func(d *drained) int64 { return d.changes }), perByte.format("%.3f"), cell(func(d *drained) int64 { return d.disk }))
 	}
 }
 
@@ -186,58 +233,14 @@ func (b *bench) checkpointTable(w *bytes.Buffer) {
 			continue
 		}
 		if first {
-			fmt.Fprint(w, "\n## Checkpoints while draining\n\n| | leads written | per lead with an event | transactions | CPU s of the whole process |\n| --- | --- | --- | --- | --- |\n")
+			fmt.Fprint(w, "\n## Checkpoints while draining\n\nA transaction carries a slice of the changed leads of one shard at most.\n\n"+
+				"| | leads written | per lead with an event | transactions | leads in each |\n| --- | --- | --- | --- | --- |\n")
 			first = false
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", runs[0].contender.title,
 			spreadOf(runs, func(d *drained) float64 { return d.checkpointed }).format("%.0f"),
-			spreadOf(runs, func(d *drained) float64 { return d.checkpointed / float64(b.res.leads) }).format("%.1f"),
+			spreadOf(runs, func(d *drained) float64 { return d.perLead(b.res.leads) }).format("%.1f"),
 			spreadOf(runs, func(d *drained) float64 { return d.epochs }).format("%.0f"),
-			spreadOf(runs, func(d *drained) float64 { return d.cpu.Seconds() }).format("%.2f"))
+			spreadOf(runs, func(d *drained) float64 { return d.checkpointed / max(1, d.epochs) }).format("%.0f"))
 	}
-}
-
-func (b *bench) latencyTable(w *bytes.Buffer) {
-	if len(b.res.latencies) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "\n## From an event that is due to its stage change, seen by a read_committed consumer\n\n"+
-		"%s each after a warm-up; the generator's linger of %s is in it. Points count %d times as much, so that more events change a stage. "+
-		"The pass-through writes for one event in a hundred. The broker was warmed before by runs of leadstream at 5,000/s, with p50 of %v.\n\n"+
-		"| events/s | | p50 ms | p99 ms | worst ms | stage changes | CPU, %% of a core |\n| --- | --- | --- | --- | --- | --- | --- |\n",
-		b.opts.latencyFor, generatorLinger, eagerTimes, b.res.warming)
-	for _, l := range b.res.latencies {
-		fmt.Fprintf(w, "| %d | %s | %.1f | %.1f | %.1f | %d | %.0f |\n", l.rate, l.contender.title, ms(l.p50), ms(l.p99), ms(l.worst), l.changes, 100*l.cpu)
-	}
-}
-
-// spread is the same figure of several runs.
-type spread []float64
-
-func spreadOf(runs []*drained, of func(*drained) float64) spread {
-	var s spread
-	for _, d := range runs {
-		s = append(s, of(d))
-	}
-	return s
-}
-
-// median of an even number of figures is the mean of the two in the middle.
-func (s spread) median() float64 {
-	sorted := slices.Sorted(slices.Values(s))
-	n := len(sorted)
-	if n%2 == 1 {
-		return sorted[n/2]
-	}
-	return (sorted[n/2-1] + sorted[n/2]) / 2
-}
-
-func (s spread) format(verb string) string {
-	if len(s) == 0 {
-		return ""
-	}
-	if len(s) == 1 {
-		return fmt.Sprintf(verb, s[0])
-	}
-	return fmt.Sprintf(verb+" ("+verb+" to "+verb+")", s.median(), slices.Min(s), slices.Max(s))
 }
