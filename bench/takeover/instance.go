@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,8 +20,7 @@ import (
 // instance is one process of leadstream with its directory.
 type instance struct {
 	name, dir, url string
-	cmd            *exec.Cmd
-	gone           chan struct{}
+	proc           *process // nil while it does not run
 	started        time.Time
 }
 
@@ -51,50 +48,19 @@ func (m *bench) instance(name string, standbys int) (*instance, error) {
 	return i, os.WriteFile(filepath.Join(i.dir, "leadstream.yaml"), []byte(text), 0o600)
 }
 
-func (i *instance) start(bin string) error {
-	log, err := os.OpenFile(filepath.Join(i.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
+func (i *instance) start(bin string) (err error) {
+	i.proc, err = startProcess(exec.Command(bin, "run", "--config", filepath.Join(i.dir, "leadstream.yaml")), filepath.Join(i.dir, "log"))
+	if err == nil {
+		i.started = i.proc.started
 	}
-	i.cmd = exec.Command(bin, "run", "--config", filepath.Join(i.dir, "leadstream.yaml"))
-	i.cmd.Stdout, i.cmd.Stderr = log, log
-	i.started, i.gone = time.Now(), make(chan struct{})
-	if err := errors.Join(i.cmd.Start(), log.Close()); err != nil {
-		return err
-	}
-	go func() { // ends with the process
-		_ = i.cmd.Wait()
-		close(i.gone)
-	}()
-	return nil
+	return err
 }
 
-// end ends the process with a signal and returns when that was sent and when the process was gone.
+// end ends the process, if there is one.
 func (i *instance) end(sig os.Signal) (sent, gone time.Time) {
-	if i.cmd == nil {
-		return
-	}
-	sent = time.Now()
-	_ = i.cmd.Process.Signal(sig) // it may have ended
-	<-i.gone
-	i.cmd = nil
-	return sent, time.Now()
-}
-
-// cpu is the time that the process has had so far.
-func (i *instance) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", i.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0
-	}
-	user, _ := strconv.ParseInt(f[11], 10, 64)
-	system, _ := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond
+	sent, gone = i.proc.end(sig)
+	i.proc = nil
+	return sent, gone
 }
 
 // status asks the API, nil while it does not answer.
@@ -152,6 +118,9 @@ func (i *instance) said(message string, since time.Time) []line {
 
 // end kills what still runs.
 func (m *bench) end() {
+	if m.peer != nil {
+		m.peer.proc.end(syscall.SIGKILL)
+	}
 	for _, i := range m.all {
 		i.end(syscall.SIGKILL)
 	}

@@ -1,5 +1,5 @@
 // Program takeover measures how long shards stand still when an instance of leadstream dies or stops, and how fast shards come back from
-// the state topic and from the local disk. It starts a real broker and the program itself.
+// the state topic and from the local disk, beside Kafka Streams' restoration of the same leads. It starts a real broker and the program itself.
 //
 //	go run ./bench/takeover -form quick
 //	go run ./bench/takeover -form full
@@ -101,10 +101,14 @@ func run(ctx context.Context, args []string) error {
 	if err := m.measure(ctx); err != nil {
 		return fmt.Errorf("%w\n%s", err, m.tails())
 	}
-	text := m.report(ctx)
-	fmt.Print(text)
-	if o.out == "" {
+	fmt.Print(m.report(ctx))
+	return nil
+}
+
+// save writes what was measured so far, so that what comes later can't take it away.
+func (m *bench) save(ctx context.Context) error {
+	if m.o.out == "" {
 		return nil
 	}
-	return os.WriteFile(o.out, []byte(text), 0o644)
+	return os.WriteFile(m.o.out, []byte(m.report(ctx)), 0o644)
 }

@@ -24,6 +24,11 @@ type bench struct {
 	o              *options
 	dir, addr, bin string
 	all            []*instance
+	adm            *kadm.Client
+	peer           *peer
+	skipped        string // what was left out, and why
+
+	fromKafka, onDisk starts
 
 	killed, stopped, stoppedAll []float64 // ms after the session's end, after the process's end, after the signal
 	fence                       map[string][]float64
@@ -47,24 +52,50 @@ func (m *bench) measure(ctx context.Context) error {
 		return err
 	}
 	defer cl.Close()
-	if _, err := kadm.NewClient(cl).CreateTopic(ctx, shards, 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, source); err != nil {
+	m.adm = kadm.NewClient(cl)
+	if _, err := m.adm.CreateTopic(ctx, shards, 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, source); err != nil {
+		return err
+	}
+	if m.peer, err = m.newPeer(ctx); err != nil {
 		return err
 	}
 	if err := m.fill(ctx, cl, one); err != nil {
 		return fmt.Errorf("filling the shards: %w", err)
 	}
+	if m.peer != nil {
+		if err := m.fillPeer(ctx, m.peer); err != nil {
+			return fmt.Errorf("filling Kafka Streams: %w", err)
+		}
+	}
 	if err := m.disk(ctx, one); err != nil {
 		return fmt.Errorf("restarting from the local disk: %w", err)
+	}
+	if err := m.save(ctx); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var load sync.WaitGroup
 	load.Go(func() { m.load(ctx, cl) })
 	defer load.Wait()
 	defer cancel()
+	if err := m.cold(ctx, one, m.peer); err != nil {
+		return fmt.Errorf("starting alone: %w", err)
+	}
+	if err := m.save(ctx); err != nil {
+		return err
+	}
+	return m.moves(ctx, one, two)
+}
+
+// moves loads standbys and has them take over.
+func (m *bench) moves(ctx context.Context, one, two *instance) error {
 	for rep := range m.o.reps {
 		if err := m.restore(ctx, one, two, rep); err != nil {
 			return fmt.Errorf("restoring from the state topic: %w", err)
 		}
+	}
+	if err := m.save(ctx); err != nil {
+		return err
 	}
 	for rep := range 2 * m.o.reps {
 		from, to := one, two
@@ -75,7 +106,7 @@ func (m *bench) measure(ctx context.Context) error {
 			return fmt.Errorf("taking over: %w", err)
 		}
 	}
-	return nil
+	return m.save(ctx)
 }
 
 // lead is an id of a shard.
@@ -128,7 +159,8 @@ func (m *bench) fill(ctx context.Context, cl *kgo.Client, one *instance) error {
 func (m *bench) event(id string, shard int32) *kgo.Record {
 	now := time.Now()
 	return &kgo.Record{Topic: source, Partition: shard, Key: []byte(id), Timestamp: now,
-		Value: fmt.Appendf(nil, `{"type":"page","userId":%q,"messageId":"%s-%d","timestamp":%d}`, id, id, now.UnixNano(), now.UnixMilli())}
+		Value: fmt.Appendf(nil, `{"type":"page","userId":%q,"messageId":"%s-%d","timestamp":%q}`, id, id, now.UnixNano(),
+			now.UTC().Format("2006-01-02T15:04:05.000Z"))}
 }
 
 // load writes events until ctx ends.
@@ -202,7 +234,7 @@ func (m *bench) restore(ctx context.Context, one, two *instance, rep int) error 
 	if err := m.await(ctx, "the state topic to be loaded", 10*time.Minute, func() bool {
 		if began.IsZero() {
 			if l := two.said("standing by", two.started); len(l) > 0 {
-				began, before = l[0].at, two.cpu()
+				began, before = l[0].at, two.proc.cpu()
 			}
 			return false
 		}
@@ -210,7 +242,7 @@ func (m *bench) restore(ctx context.Context, one, two *instance, rep int) error 
 			ended = l[0].at
 			records, _ := strconv.ParseFloat(l[0].fields["records"], 64)
 			m.wall = append(m.wall, records/ended.Sub(began).Seconds())
-			m.restored = append(m.restored, records/max(0.01, (two.cpu()-before).Seconds()))
+			m.restored = append(m.restored, records/max(0.01, (two.proc.cpu()-before).Seconds()))
 			return true
 		}
 		return false

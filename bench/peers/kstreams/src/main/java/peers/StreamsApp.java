@@ -5,6 +5,7 @@ import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.LongAdder;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
@@ -12,6 +13,7 @@ import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.processor.StateRestoreListener;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
@@ -24,7 +26,8 @@ import org.apache.kafka.streams.state.Stores;
  *
  * <p>Environment: BROKERS, IN_TOPIC, OUT_TOPIC, APP, STATE_DIR; STREAMS_* are settings of Kafka Streams, as
  * STREAMS_PROCESSING_GUARANTEE for processing.guarantee. It prints "P unix_ms events" when events were
- * processed, at most every 20 ms, and ends in order on SIGTERM.
+ * processed, at most every 20 ms, "S unix_ms STATE" when its state changes, which is RUNNING once all stores are
+ * restored, and "R unix_ms records" when a store has been. It ends in order on SIGTERM.
  */
 public final class StreamsApp {
   static final LongAdder DONE = new LongAdder();
@@ -108,6 +111,19 @@ public final class StreamsApp {
       e.printStackTrace();
       stop.countDown();
       return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
+    });
+    streams.setStateListener((now, was) -> System.out.println("S " + System.currentTimeMillis() + " " + now));
+    streams.setGlobalStateRestoreListener(new StateRestoreListener() {
+      @Override
+      public void onRestoreStart(TopicPartition p, String store, long from, long to) {}
+
+      @Override
+      public void onBatchRestored(TopicPartition p, String store, long end, long n) {}
+
+      @Override
+      public void onRestoreEnd(TopicPartition p, String store, long n) {
+        System.out.println("R " + System.currentTimeMillis() + " " + n);
+      }
     });
     Runtime.getRuntime().addShutdownHook(new Thread(() -> {
       stop.countDown();
