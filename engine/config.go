@@ -50,7 +50,7 @@ type Config struct {
 	MaxEpochRecords, MaxEpochTimers, MaxEpochOutputs int
 	// MaxEpochBytes bounds the input bytes of one shard in a transaction. Default 16 MiB.
 	MaxEpochBytes int
-	// MaxPoll bounds the records of one poll. Default 20,000.
+	// MaxPoll bounds the records of one poll. Default 40,000: enough that all shards get some of what eight busy partitions bring.
 	MaxPoll int
 	// SliceLeads bounds the leads checkpointed in one transaction. Default 4,000.
 	SliceLeads int
@@ -104,7 +104,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxEpochTimers, 20_000)
 	def(&c.MaxEpochOutputs, 5_000)
 	def(&c.MaxEpochBytes, 16<<20)
-	def(&c.MaxPoll, 20_000)
+	def(&c.MaxPoll, 40_000)
 	def(&c.SliceLeads, 4_000)
 	def(&c.SliceBytes, 4<<20)
 	def(&c.CacheBytes, 256<<20)

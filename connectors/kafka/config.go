@@ -64,7 +64,8 @@ type Config struct {
 
 	// FetchMaxBytes bounds one fetch of one broker. Default 8 MiB.
 	FetchMaxBytes int32
-	// FetchMaxPartitionBytes bounds what one fetch brings of one partition. Default 1 MiB.
+	// FetchMaxPartitionBytes bounds what one fetch brings of one partition. Default 256 KiB: compressed some thousand events,
+	// which stay near the processor until they are applied, and all shards get their turn.
 	FetchMaxPartitionBytes int32
 	// FetchMaxWait is how long a broker holds a fetch that has nothing. Default 500 ms.
 	FetchMaxWait time.Duration
@@ -110,7 +111,7 @@ func (c Config) withDefaults() Config {
 	def(&c.HeartbeatInterval, 30*time.Millisecond)
 	def(&c.RebalanceTimeout, 30*time.Second)
 	def(&c.FetchMaxBytes, 8<<20)
-	def(&c.FetchMaxPartitionBytes, 1<<20)
+	def(&c.FetchMaxPartitionBytes, 256<<10)
 	def(&c.FetchMaxWait, 500*time.Millisecond)
 	def(&c.MaxSourceRecord, 1<<20)
 	def(&c.ConnectTimeout, 10*time.Second)
