@@ -207,7 +207,11 @@ func (s *shard) applyEvent(id []byte, route *rules.Route, tp TopicPartition, r *
 
 // load finds a lead in the cache or the store; nil if there is none.
 func (s *shard) load(id []byte) (*entry, error) {
-	if e := s.cache.get(id); e != nil {
+	e := s.near
+	if e == nil || e.slot < 0 || e.id != string(id) {
+		e = s.cache.get(id)
+	}
+	if e != nil {
 		e.used = true
 		if s.ep != nil {
 			s.ep.stats.hits++
@@ -229,7 +233,7 @@ func (s *shard) load(id []byte) (*entry, error) {
 			return nil, err
 		}
 	}
-	e := &entry{id: string(id), spec: l, storedDue: due, used: true}
+	e = &entry{id: string(id), spec: l, storedDue: due, used: true}
 	e.committed.Store(l)
 	s.cache.insert(e)
 	s.cache.resize(e, l)

@@ -33,7 +33,7 @@ type entry struct {
 	timer timer // in the shard's heap while timer.pos >= 0
 	size  int   // bytes counted for the committed version
 	used  bool  // touched since the eviction hand last passed
-	slot  int   // index in cache.ring
+	slot  int   // index in cache.ring, -1 once it is not in the cache any more
 }
 
 // evictable says that the entry is nowhere but in the store's words: committed, written and unchanged. What is gone
@@ -80,8 +80,8 @@ func (c *cache) insert(e *entry) {
 func (c *cache) remove(e *entry) {
 	last := c.ring[len(c.ring)-1]
 	c.ring[e.slot] = last
-	last.slot = e.slot
-	c.ring[len(c.ring)-1] = nil // else it keeps a lead that is gone
+	last.slot, e.slot = e.slot, -1 // in this order: they may be the same
+	c.ring[len(c.ring)-1] = nil    // else it keeps a lead that is gone
 	c.ring = c.ring[:len(c.ring)-1]
 	c.mu.Lock()
 	delete(c.byID, e.id)

@@ -32,6 +32,8 @@ type shard struct {
 	switchFirst bool
 	active      *atomic.Pointer[rules.Set] // what to switch to
 	event       lead.Event
+	nearby      nearby
+	near        *entry // perhaps the lead of the record that is applied
 	outs        []lead.Output
 	letters     []rules.Letter
 
@@ -284,6 +286,8 @@ func (s *shard) runFetch(i int, f *Fetch) (bool, error) {
 	p := &s.st.parts[i]
 	s.ep.ranges = append(s.ep.ranges, JournalRange{Part: i, From: p.next, Next: p.next})
 	r := &s.ep.ranges[len(s.ep.ranges)-1]
+	s.nearby.begin(s.at)
+	defer func() { s.nearby.begin(0); s.near = nil }()
 	for s.at < len(f.Records) {
 		if s.full() {
 			return false, nil
@@ -292,6 +296,7 @@ func (s *shard) runFetch(i int, f *Fetch) (bool, error) {
 		if first, err := s.switchesFirst(p, rec); first || err != nil {
 			return false, err
 		}
+		s.near = s.nearby.of(s.cache, f.Records, s.at)
 		s.at++
 		r.Count++
 		r.Sum = crc32.Update(r.Sum, castagnoli, rec.Value)

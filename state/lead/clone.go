@@ -114,3 +114,19 @@ func (l *Lead) Size() int {
 func arrayBytes[T any](s []T) int {
 	return cap(s) * int(reflect.TypeFor[T]().Size())
 }
+
+// Touch reads a word of each piece of memory that an event reads of a lead, so that it is near the processor afterwards.
+// What it returns means nothing.
+func (l *Lead) Touch() uint64 {
+	n := l.Epoch + uint64(l.Clock) + uint64(l.StageSince) + uint64(l.After) + uint64(len(l.Account))
+	if len(l.Recent) > 0 {
+		n += l.Recent[0]
+	}
+	if len(l.Scores) > 0 {
+		n += uint64(l.Scores[0].At)
+	}
+	if k := len(l.Ledger); k > 0 {
+		n += l.Ledger[k-1].Message
+	}
+	return n
+}
