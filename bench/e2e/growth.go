@@ -124,8 +124,8 @@ func (b *bench) growthTopics(ctx context.Context, gs []*grown, events int) ([]st
 	return made, nil
 }
 
-// linedRules is a rule set of n lines that add points, n lines that look at traits and n transitions. A load's events are
-// about the first ten signals, whatever n is.
+// linedRules is a rule set of n lines that add points to one score, n lines that look at traits and n transitions, each about
+// what a signal has counted. A load's events are about the first ten signals, whatever n is.
 func linedRules(n int) string {
 	var w strings.Builder
 	w.WriteString("signals:\n")
@@ -140,15 +140,13 @@ func linedRules(n int) string {
 	for i := range n {
 		fmt.Fprintf(&w, "      - {id: l%d, when: 'traits.t%d >= %d', add: 1}\n", i, i, i)
 	}
+	w.WriteString("  engagement:\n    half_life: 7d\n    min: 0\n    lines:\n")
 	for i := range n {
-		if i%10 == 0 {
-			fmt.Fprintf(&w, "  e%d:\n    half_life: 7d\n    min: 0\n    lines:\n", i/10)
-		}
 		fmt.Fprintf(&w, "      - {signal: s%d, add: %d}\n", i, i%3+1)
 	}
 	w.WriteString("stages: [subscriber, MQL]\ntransitions:\n")
 	for i := range n {
-		fmt.Fprintf(&w, "  - {from: subscriber, to: MQL, when: 'score.e%d >= %d'}\n", i/10, 1000+i%10)
+		fmt.Fprintf(&w, "  - {from: subscriber, to: MQL, when: 'count(\"s%d\", \"30d\") > 1000000'}\n", i)
 	}
 	return w.String()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,7 +61,7 @@ func preload(ctx context.Context, addr, topic string, partitions int32, c worklo
 	if err != nil {
 		return 0, fmt.Errorf("making events: %w", err)
 	}
-	known := map[string]bool{}
+	known := make([]bool, c.Leads) // a map of ten million ids would be most of what filling a topic takes
 	var failed error
 	done := func(_ *kgo.Record, err error) { failed = errors.Join(failed, err) }
 	for ctx.Err() == nil {
@@ -67,7 +69,10 @@ func preload(ctx context.Context, addr, topic string, partitions int32, c worklo
 		if !ok {
 			break
 		}
-		known[string(key)] = true
+		if n, err := strconv.Atoi(string(bytes.TrimPrefix(key, []byte("lead-")))); err == nil && n < len(known) && !known[n] {
+			known[n] = true
+			leads++
+		}
 		cl.Produce(ctx, record(topic, partitions, key, value, at), done)
 	}
 	if err := cl.Flush(ctx); err != nil {
@@ -76,7 +81,7 @@ func preload(ctx context.Context, addr, topic string, partitions int32, c worklo
 	if failed != nil {
 		return 0, fmt.Errorf("preloading: %w", failed)
 	}
-	return len(known), nil
+	return leads, nil
 }
 
 func record(topic string, partitions int32, key, value []byte, at int64) *kgo.Record {

@@ -12,6 +12,7 @@ import (
 
 	"leadstream/bench/workload"
 	ruleset "leadstream/rules"
+	"leadstream/state/lead"
 )
 
 // measured is a run of two repetitions with figures that can be followed by hand.
@@ -132,6 +133,17 @@ func TestTables(t *testing.T) {
 	}
 }
 
+func TestQuickSpeaksOfWhatItMeasured(t *testing.T) {
+	b := measured(t)
+	if !strings.Contains(string(b.text()), "| "+notMeasured+" |") {
+		t.Error("a full run says nothing of what it lacks")
+	}
+	b.opts.form = "quick"
+	if text := string(b.text()); strings.Contains(text, notMeasured) || !strings.Contains(text, "## Targets") {
+		t.Error(text)
+	}
+}
+
 func TestHeaderSpeaksOfWhatWasFilled(t *testing.T) {
 	b := measured(t)
 	b.res.leads = 0
@@ -212,8 +224,10 @@ func TestLinedRules(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%d lines: %v", n, err)
 		}
-		if got := len(set.NewEvaluator().View(set.NewLead("lead", 1), 1).Scores); got != 1+n/10 {
-			t.Errorf("%d lines: %d scores", n, got)
+		ev, l := set.NewEvaluator(), set.NewLead("lead", 1)
+		out, points := ev.Apply(l, &lead.Event{Type: lead.Track, Name: workload.LoadNames[1], Time: 1}, nil)
+		if got := ev.View(l, l.Clock).Scores; len(got) != 2 || got[1].Value != 2 {
+			t.Errorf("%d lines: %v, %v, %v", n, got, out, points)
 		}
 	}
 }
