@@ -17,11 +17,16 @@ func (s *Store) Drop(shard int32) error {
 }
 
 func (s *Store) drop(shard int32) error {
-	if some, err := s.hasAny(shard); err != nil || !some {
+	some, err := s.hasAny(shard)
+	if err != nil {
 		return err
 	}
+	if !some {
+		s.forgetIDs(shard)
+		return nil
+	}
 	b := s.db.NewBatch()
-	err := errors.Join(b.Delete(appendPrefix(nil, kindMeta, shard), nil), b.Delete(appendPrefix(nil, kindWitness, shard), nil))
+	err = errors.Join(b.Delete(appendPrefix(nil, kindMeta, shard), nil), b.Delete(appendPrefix(nil, kindWitness, shard), nil))
 	for _, kind := range shardKinds {
 		lower, upper := bounds(kind, shard)
 		err = errors.Join(err, b.DeleteRange(lower, upper, nil))
@@ -33,6 +38,7 @@ func (s *Store) drop(shard int32) error {
 		return err
 	}
 	s.forgetWitness(shard)
+	s.forgetIDs(shard)
 	s.counts.dropped.Add(1)
 	// The batch is what removes: excising three ranges one after another could leave a meta without
 	// entities behind. It is done all the same, now that nothing is there to be seen, to have the space

@@ -36,8 +36,22 @@ func (s *Store) Meta(shard int32) (Meta, bool, error) {
 
 // Get appends an entity's value to buf[:0]; false means that the store doesn't have it.
 func (s *Store) Get(shard int32, id string, buf []byte) (value []byte, ok bool, err error) {
+	if err := s.failure.failed(); err != nil {
+		return buf[:0], false, err
+	}
+	f := s.filterOf(shard)
+	if f.absent(id, lead.HashString(id)) {
+		s.counts.filtered.Add(1)
+		if checks {
+			s.mustLack(shard, id)
+		}
+		return buf[:0], false, nil
+	}
 	key := make([]byte, 0, 64)
 	value, ok, err = s.get(appendEntityKey(key, shard, id), buf)
+	if err == nil && !ok {
+		s.missed(shard, f)
+	}
 	return value, ok, wrap(err, "reading an entity of shard %d", shard)
 }
 
@@ -95,6 +109,7 @@ func (s *Store) Checkpoint(shard int32, ents []Entity, m Meta) error {
 		return wrap(classify(err), "checkpointing shard %d", shard)
 	}
 	n := b.Len()
+	s.willHave(shard, ents) // before anybody can read them
 	if err := s.commit(b, pebble.NoSync); err != nil {
 		return wrap(err, "checkpointing shard %d", shard)
 	}

@@ -114,12 +114,19 @@ func (l *Loader) end() error {
 func (l *Loader) finish(m Meta) error {
 	timers := l.sorter("timers", l.s.loadBytes/2)
 	entities := tableWriter{l: l, kind: kindEntity}
+	filter := l.s.filterMemory.newFilter(extent{whole: true})
+	defer func() {
+		if filter != nil {
+			filter.retire()
+		}
+	}()
 	var hint record
 	err := l.entities.each(func(r *record) error {
 		if r.tombstone {
 			return nil
 		}
 		l.count++
+		filter.add(lead.HashID(r.key))
 		if r.due != lead.Never {
 			hint.key = append(appendDue(hint.key[:0], r.due), r.key...)
 			if err := timers.add(&hint); err != nil {
@@ -146,6 +153,8 @@ func (l *Loader) finish(m Meta) error {
 	if err := classify(syncDir(l.s.fs, l.dir)); err != nil {
 		return err
 	}
+	l.s.setFilter(l.shard, filter) // before anybody can read them
+	filter = nil
 	// One ingestion is one change to the store: the meta arrives with all that it describes.
 	if err := l.s.failure.guard(func() error { return l.s.db.Ingest(context.Background(), l.tables) }); err != nil {
 		return err

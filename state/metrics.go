@@ -10,6 +10,8 @@ import (
 // counters are what the store counts itself.
 type counters struct {
 	entities, bytes, loads, loaded     atomic.Uint64
+	filtered, missed, scanned          atomic.Uint64
+	filterBytes                        atomic.Int64
 	corruptions, stalls, slow, dropped atomic.Uint64
 }
 
@@ -49,6 +51,10 @@ var metrics = []metric{
 	own(counter, "loads_total", "Shards loaded whole.", func(c *counters) uint64 { return c.loads.Load() }),
 	own(counter, "loaded_entities_total", "Entities of shards loaded whole.", func(c *counters) uint64 { return c.loaded.Load() }),
 	own(counter, "dropped_shards_total", "Shards removed.", func(c *counters) uint64 { return c.dropped.Load() }),
+	own(gauge, "filter_bytes", "Memory of the filters that know which entities the store has.", func(c *counters) uint64 { return uint64(c.filterBytes.Load()) }),
+	own(counter, "filtered_total", "Looks for an entity that a filter in memory knew to be absent.", func(c *counters) uint64 { return c.filtered.Load() }),
+	own(counter, "missed_total", "Looks into the store for an entity that was absent, which the filter didn't know.", func(c *counters) uint64 { return c.missed.Load() }),
+	own(counter, "filter_scanned_entities_total", "Entities of before the start that were added to the filters.", func(c *counters) uint64 { return c.scanned.Load() }),
 	own(counter, "corruptions_total", "Damaged blocks found when reading.", func(c *counters) uint64 { return c.corruptions.Load() }),
 	own(counter, "write_stalls_total", "Times that writes were held back until flushes or compactions caught up.", func(c *counters) uint64 { return c.stalls.Load() }),
 	own(counter, "slow_disk_operations_total", "Disk operations that took seconds.", func(c *counters) uint64 { return c.slow.Load() }),

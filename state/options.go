@@ -13,7 +13,7 @@ import (
 )
 
 // Options says where a store is, whose it is and how much it may use. The memory of the process that is
-// the store's is about CacheBytes * 1.3 + MemTableBytes * 5 + 100 MiB, and 64 MiB for each Loader.
+// the store's is about CacheBytes * 1.3 + FilterBytes + MemTableBytes * 5 + 100 MiB, and 64 MiB for each Loader.
 type Options struct {
 	// Dir is the store's directory; it is created if needed.
 	Dir string
@@ -27,6 +27,9 @@ type Options struct {
 	CacheBytes int64
 	// MemTableBytes is the size of one memtable; 0 is 16 MiB, the range 256 KiB to 1 GiB.
 	MemTableBytes int64
+	// FilterBytes bounds the memory in which the store keeps, at 12 to 60 bits each, which ids it has, so that it need not look for
+	// those that it doesn't have; 6 KiB of each shard are granted always. 0 is a quarter of CacheBytes.
+	FilterBytes int64
 	// FS is the file system; nil is the disk.
 	FS vfs.FS
 	// Logger gets what Pebble has to say; nil discards it.
@@ -59,6 +62,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.CacheBytes < minCacheBytes {
 		wrong = append(wrong, fmt.Errorf("cache of %d bytes is smaller than %d", o.CacheBytes, minCacheBytes))
+	}
+	if o.FilterBytes == 0 {
+		o.FilterBytes = o.CacheBytes / 4
+	}
+	if o.FilterBytes < 0 {
+		wrong = append(wrong, fmt.Errorf("filters of %d bytes", o.FilterBytes))
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = defaultMemTableBytes

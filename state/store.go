@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -24,10 +25,14 @@ type Store struct {
 	failure *failure
 	counts  *counters
 
+	// filters are of the shards that were asked about or written to since Open. The map is never changed, but replaced.
+	filters      atomic.Pointer[map[int32]*idFilter]
+	filterMemory filterMemory
+
 	// loadBytes is the memory a Loader sorts in; tests make it small.
 	loadBytes int
 
-	// mu guards closed, loading and witnesses. It is never held while Pebble is called, but by Close and Collect.
+	// mu guards closed, loading, witnesses and the replacing of filters. It is never held while Pebble is called, but by Close and Collect.
 	mu      sync.RWMutex
 	closed  bool
 	loading map[int32]bool
@@ -55,6 +60,8 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{fs: o.FS, dir: o.Dir, failure: newFailure(o.OnFatal), counts: new(counters), loadBytes: defaultLoadBytes, loading: make(map[int32]bool), witnesses: make(map[int32]witness)}
+	s.filters.Store(new(map[int32]*idFilter))
+	s.filterMemory = filterMemory{o.FilterBytes, &s.counts.filterBytes}
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
