@@ -210,10 +210,11 @@ func (b *bench) drains(ctx context.Context) error {
 		return err
 	}
 	o := b.opts
+	names := o.draining()
 	for rep := range o.reps {
-		for i := range o.contenders {
+		for i := range names {
 			// Each repetition begins with another one, so that nobody always comes first.
-			c := contenderNamed(o.contenders[(i+rep)%len(o.contenders)])
+			c := contenderNamed(names[(i+rep)%len(names)])
 			d, err := b.drain(ctx, c)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.title, err)

@@ -23,7 +23,9 @@ type contender struct {
 	committed bool
 	// Latency says that its latency is measured, that of Kafka Streams in the full form only.
 	latency bool
-	start   func(ctx context.Context, b *bench, r run) (*child, error)
+	// Undrained says that it drains the preloaded topic only when it is named.
+	undrained bool
+	start     func(ctx context.Context, b *bench, r run) (*child, error)
 }
 
 // run is one start of a contender.
@@ -68,7 +70,7 @@ var contenders = []contender{
 	{name: "consume", title: "limit: consume only", quick: true, start: startLimit("consume")},
 	{name: scanName, title: "limit: consume and scan the needed fields by hand", quick: true, start: startLimit("scan")},
 	{name: "decode", title: "consume and decode as leadstream does", start: startLimit("decode")},
-	{name: throughName, title: "limit: pass-through in transactions, without state", committed: true, latency: true, start: startThrough},
+	{name: throughName, title: "limit: pass-through in transactions, without state", committed: true, latency: true, undrained: true, start: startThrough},
 	{name: streamsEOS, title: "Kafka Streams, exactly once v2", quick: true, outputs: true, committed: true, latency: true,
 		start: startStreams("STREAMS_PROCESSING_GUARANTEE=exactly_once_v2")},
 	{name: streamsALOS, title: "Kafka Streams, at least once", outputs: true, latency: true,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,8 +52,19 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	full, err := parseOptions([]string{"-form", "full"})
-	if err != nil || full.events != 6_000_000 || full.reps != 5 || len(full.rates) != 4 || len(full.parts) != len(parts) || len(full.contenders) != len(contenders)-2 {
+	if err != nil || full.events != 9_000_000 || full.reps != 5 || len(full.rates) != 4 || len(full.parts) != len(parts) || len(full.contenders) != len(contenders)-2 {
 		t.Errorf("full: %+v, %v", full, err)
+	}
+}
+
+func TestDraining(t *testing.T) {
+	full, err := parseOptions([]string{"-form", "full"})
+	if err != nil || slices.Contains(full.draining(), throughName) || len(full.draining()) != len(full.contenders)-1 {
+		t.Errorf("full: %v, %v", full.draining(), err)
+	}
+	named, err := parseOptions([]string{"-only", throughName})
+	if err != nil || !slices.Equal(named.draining(), []string{throughName}) {
+		t.Errorf("named: %v, %v", named.draining(), err)
 	}
 }
 

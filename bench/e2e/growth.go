@@ -31,10 +31,8 @@ const (
 	growthMostLeads = "10,000,000 leads"
 	growthOneCore   = growthBase + ", 1 core"
 	growthTwoProcs  = growthBase + ", 2 processes of 1 core"
-	growthMoreShard = growthBase + ", 64 shards"
 	growthMostShard = growthBase + ", 256 shards"
 	growthFewLines  = growthBase + ", 10 rule lines"
-	growthLines     = growthBase + ", 100 rule lines"
 	growthMostLines = growthBase + ", 1,000 rule lines"
 )
 
@@ -52,9 +50,7 @@ func growths(full bool) []*grown {
 		{what: growthMostLines, leads: 100_000, shards: partitions, lines: 1000},
 	}
 	if full {
-		all = append(all, &grown{what: growthMostLeads, leads: 10_000_000, shards: partitions},
-			&grown{what: growthMoreShard, leads: 100_000, shards: 64},
-			&grown{what: growthLines, leads: 100_000, shards: partitions, lines: 100})
+		all = append(all, &grown{what: growthMostLeads, leads: 10_000_000, shards: partitions})
 	}
 	return all
 }

@@ -60,6 +60,8 @@ type options struct {
 	events, leads, reps int
 	// Contenders by name; empty: those of the form.
 	contenders []string
+	// Named says that they were named.
+	named bool
 	// Rates are the events per second at which latency is measured, each for latencyFor after a warm-up.
 	rates      []int
 	latencyFor time.Duration
@@ -77,7 +79,7 @@ type options struct {
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("bench/e2e", flag.ContinueOnError)
-	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (6,000,000, 5)")
+	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (9,000,000, 5)")
 	fs.IntVar(&o.events, "events", 0, "events to preload (default: as the form)")
 	fs.IntVar(&o.leads, "leads", 200_000, "leads they are about")
 	fs.IntVar(&o.reps, "reps", 0, "repetitions (default: as the form)")
@@ -118,10 +120,10 @@ func parseOptions(args []string) (*options, error) {
 			return nil, fmt.Errorf("part %q: one of %s", name, strings.Join(partNames(true), ", "))
 		}
 	}
-	pick(&o.events, full, 6_000_000, 300_000)
+	pick(&o.events, full, 9_000_000, 300_000)
 	pick(&o.reps, full, 5, 2)
 	if *only != "" {
-		o.contenders = strings.Split(*only, ",")
+		o.contenders, o.named = strings.Split(*only, ","), true
 	} else {
 		for _, c := range contenders {
 			if (full || c.quick) && !c.asked {
@@ -159,6 +161,11 @@ func parseOptions(args []string) (*options, error) {
 		return nil, errors.New("at least 1000 events, 1 lead, 1 repetition and 1s of latency")
 	}
 	return o, nil
+}
+
+// draining are the contenders that drain the preloaded topic.
+func (o *options) draining() []string {
+	return slices.DeleteFunc(slices.Clone(o.contenders), func(name string) bool { return contenderNamed(name).undrained && !o.named })
 }
 
 // partNames lists the parts, all or those of the quick form.
