@@ -228,6 +228,8 @@ func (s *shard) load(id []byte) (*entry, error) {
 		return nil, err
 	case l != nil:
 		due = l.Due
+	case s.st.salt == nil: // nobody was erased
+		return nil, nil //nolint:nilnil // there is no such node
 	default:
 		if l, err = s.barOf(string(id)); l == nil || err != nil {
 			return nil, err
@@ -243,15 +245,8 @@ func (s *shard) load(id []byte) (*entry, error) {
 
 // fromStore reads what the store has under an id, nil if nothing.
 func (s *shard) fromStore(id string) (*lead.Lead, error) {
-	v, ok, err := s.cfg.Store.Get(s.id, id, nil)
-	if err != nil || !ok {
-		return nil, wrapShard(err, "reading a lead", s.id)
-	}
-	l := new(lead.Lead)
-	if err := lead.Decode(v, l); err != nil {
-		return nil, wrapShard(err, "reading a lead", s.id)
-	}
-	return l, nil
+	l, err := s.cfg.Store.Lead(s.id, id)
+	return l, wrapShard(err, "reading a lead", s.id)
 }
 
 func wrapShard(err error, what string, id int32) error {

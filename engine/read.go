@@ -90,16 +90,12 @@ func (e *Engine) committedLead(shard int32, id string) (*lead.Lead, error) {
 	if l := s.cache.read(id); l != nil {
 		return l, nil
 	}
-	v, ok, err := e.cfg.Store.Get(shard, id, nil)
+	l, err := e.cfg.Store.Lead(shard, id)
 	if err != nil {
 		return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
 	}
-	if !ok {
+	if l == nil {
 		return nil, ErrNotFound
-	}
-	l := new(lead.Lead)
-	if err := lead.Decode(v, l); err != nil {
-		return nil, fmt.Errorf("reading a lead of shard %d: %w", shard, err)
 	}
 	return l, nil
 }

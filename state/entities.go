@@ -36,8 +36,31 @@ func (s *Store) Meta(shard int32) (Meta, bool, error) {
 
 // Get appends an entity's value to buf[:0]; false means that the store doesn't have it.
 func (s *Store) Get(shard int32, id string, buf []byte) (value []byte, ok bool, err error) {
+	value = buf[:0]
+	ok, err = s.look(shard, id, func(v []byte) error {
+		value = append(value, v...)
+		return nil
+	})
+	return value, ok, err
+}
+
+// Lead returns an entity decoded; nil means that the store doesn't have it.
+func (s *Store) Lead(shard int32, id string) (*lead.Lead, error) {
+	var l *lead.Lead
+	_, err := s.look(shard, id, func(v []byte) error {
+		l = new(lead.Lead)
+		return lead.Decode(v, l)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// look calls fn with an entity's value, which is valid during the call, if the store has it.
+func (s *Store) look(shard int32, id string, fn func(value []byte) error) (ok bool, err error) {
 	if err := s.failure.failed(); err != nil {
-		return buf[:0], false, err
+		return false, err
 	}
 	f := s.filterOf(shard)
 	if f.absent(id, lead.HashString(id)) {
@@ -45,29 +68,40 @@ func (s *Store) Get(shard int32, id string, buf []byte) (value []byte, ok bool, 
 		if checks {
 			s.mustLack(shard, id)
 		}
-		return buf[:0], false, nil
+		return false, nil
 	}
 	key := make([]byte, 0, 64)
-	value, ok, err = s.get(appendEntityKey(key, shard, id), buf)
+	ok, err = s.view(appendEntityKey(key, shard, id), fn)
 	if err == nil && !ok {
 		s.missed(shard, f)
 	}
-	return value, ok, wrap(err, "reading an entity of shard %d", shard)
+	return ok, wrap(err, "reading an entity of shard %d", shard)
 }
 
-func (s *Store) get(key, buf []byte) ([]byte, bool, error) {
+// get appends the value of a key to buf[:0].
+func (s *Store) get(key, buf []byte) (value []byte, ok bool, err error) {
+	value = buf[:0]
+	ok, err = s.view(key, func(v []byte) error {
+		value = append(value, v...)
+		return nil
+	})
+	return value, ok, err
+}
+
+// view calls fn with the value of a key, which is valid during the call, if there is one.
+func (s *Store) view(key []byte, fn func(value []byte) error) (ok bool, err error) {
 	if err := s.failure.failed(); err != nil {
-		return buf[:0], false, err
+		return false, err
 	}
 	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return buf[:0], false, nil
+		return false, nil
 	}
 	if err != nil {
-		return buf[:0], false, classify(err)
+		return false, classify(err)
 	}
-	buf = append(buf[:0], value...)
-	return buf, true, classify(closer.Close())
+	err = fn(value)
+	return true, errors.Join(err, classify(closer.Close()))
 }
 
 // Checkpoint writes entities, their timer hints and the shard's meta as one: a crash leaves all of it or

@@ -337,3 +337,17 @@ func TestCollector(t *testing.T) {
 		t.Fatalf("after Close: %d metrics, %v", len(families), err)
 	}
 }
+
+func TestLead(t *testing.T) {
+	s := openMem(t)
+	checkpoint(t, s, 2, Meta{}, entity("a", 3, 7, lead.Never), Entity{ID: "odd", Value: []byte("no lead"), Due: lead.Never, OldDue: lead.Never})
+	if l, err := s.Lead(2, "a"); err != nil || l == nil || l.ID != "a" || l.Epoch != 3 || l.Due != 7 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if l, err := s.Lead(2, "b"); l != nil || err != nil {
+		t.Errorf("of one that is not there: %+v, %v", l, err)
+	}
+	if l, err := s.Lead(2, "odd"); l != nil || !errors.Is(err, lead.ErrMalformed) || strings.Contains(err.Error(), "odd") {
+		t.Errorf("of what is no lead: %+v, %v", l, err)
+	}
+}
