@@ -103,5 +103,10 @@ func passThrough(ctx context.Context, in engine.Inputs, group engine.Group, w en
 		if err := w.Commit(ctx, &t); err != nil {
 			return fmt.Errorf("committing: %w", err)
 		}
+		for _, f := range fetches { // only now: keys that were written refer to it
+			if f.Free != nil {
+				f.Free(f.Records)
+			}
+		}
 	}
 }

@@ -3,7 +3,9 @@ package connectortest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ func Inputs(t *testing.T, fresh func(testing.TB) Env) {
 		{"ExactRestart", exactRestart},
 		{"MissingRecordsAreAGap", missingIsGap},
 		{"PollEndsWithItsContext", pollEnds},
+		{"RecordsLastUntilTheyAreFreed", lastUntilFreed},
 		{"CloseTwice", func(t *testing.T, e Env) {
 			in := e.Open(t, "a").Inputs
 			in.Close()
@@ -80,6 +83,10 @@ func (f *follower) take(fetches []engine.Fetch) {
 			f.t.Fatalf("%v: position %d, Next %d, End %d", x.TopicPartition, pos, x.Next, x.End)
 		}
 		f.next[x.TopicPartition] = x.Next
+		if x.Free != nil {
+			x.Free(x.Records)
+		}
+		x.Records, x.Free = nil, nil
 		f.last[x.TopicPartition] = x
 	}
 	if n > f.max {
@@ -190,6 +197,48 @@ func missingIsGap(t *testing.T, e Env) {
 	f.until("what is left", f.has(tp, 10))
 	if f.offs[tp][0] != 10 {
 		t.Errorf("the first offset is %d, want 10", f.offs[tp][0])
+	}
+}
+
+// lastUntilFreed keeps what it polls for a while, as an engine that is behind does, and frees it in another order, when others were
+// read into the memory of some.
+func lastUntilFreed(t *testing.T, e Env) {
+	in := e.Open(t, "a").Inputs
+	defer in.Close()
+	must(t, in.Add(within(t), []engine.Start{start(e.Source, 0)}))
+	value := func(i int64) string { return fmt.Sprintf("%d %s", i, strings.Repeat(fmt.Sprint("value ", i), 20)) }
+	var kept []engine.Fetch
+	check := func() {
+		for _, f := range kept {
+			for _, r := range f.Records {
+				if string(r.Value) != value(r.Offset) {
+					t.Fatalf("record %d is %.40q, want %.40q", r.Offset, r.Value, value(r.Offset))
+				}
+			}
+		}
+	}
+	for round := range int64(12) {
+		var batch []string
+		for i := range int64(50) {
+			batch = append(batch, value(round*50+i))
+		}
+		e.Produce(t, 0, batch...)
+		for next := round * 50; next < round*50+50; {
+			fetches, err := in.Poll(within(t), 7)
+			must(t, err)
+			for _, f := range fetches {
+				next = f.Next
+				kept = append(kept, f)
+			}
+		}
+		check()
+		for i := 0; i < len(kept); i += 2 { // some, among them parts of a batch
+			if f := kept[i]; f.Free != nil {
+				f.Free(f.Records)
+			}
+			kept = slices.Delete(kept, i, i+1)
+		}
+		check()
 	}
 }
 

@@ -193,11 +193,16 @@ func (h *History) read(ctx context.Context, tp engine.TopicPartition, from, to i
 
 // each calls fn with the data records below to.
 func each(recs []*kgo.Record, to int64, fn func(*engine.Record) error) error {
-	out := convert(recs, make([]engine.Record, 0, len(recs)))
-	for i := range out {
-		if out[i].Offset >= to {
-			return nil
+	out := make([]engine.Record, 0, len(recs))
+	for _, r := range recs {
+		if r.Offset >= to {
+			break
 		}
+		if !r.Attrs.IsControl() {
+			out = append(out, convert(r))
+		}
+	}
+	for i := range out {
 		if err := fn(&out[i]); err != nil {
 			return err
 		}

@@ -35,8 +35,8 @@ type position struct{ next, end int64 }
 
 // Inputs returns a reader without partitions.
 func (c *Cluster) Inputs() (*Inputs, error) {
-	p := new(pool)
-	cl, err := kgo.NewClient(c.options(roleInputs, kgo.WithPools(p),
+	p := newPool(shelvedFetches * int(c.cfg.FetchMaxBytes))
+	cl, err := kgo.NewClient(c.options(roleInputs, kgo.WithPools(p), kgo.WithHooks(p),
 		// Adding partitions waits for it.
 		kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
@@ -54,6 +54,9 @@ func (c *Cluster) Inputs() (*Inputs, error) {
 
 // maxDecompressed bounds what one compressed batch may become in memory.
 const maxDecompressed = 64 << 20
+
+// shelvedFetches is how many times the bytes of a fetch the decompressed bytes may be that wait to be written to again.
+const shelvedFetches = 4
 
 // Add implements engine.Inputs.
 func (in *Inputs) Add(ctx context.Context, starts []engine.Start) error {
@@ -185,6 +188,7 @@ func (in *Inputs) accept(polled kgo.Fetches) []engine.Fetch {
 func (in *Inputs) fetch(tp engine.TopicPartition, fp *kgo.FetchPartition) (engine.Fetch, bool) {
 	pos := in.pos[tp]
 	if pos == nil {
+		recycle(fp.Records)
 		return engine.Fetch{}, false
 	}
 	f := engine.Fetch{TopicPartition: tp, From: pos.next, Next: pos.next, LeaderEpoch: -1}
@@ -194,7 +198,7 @@ func (in *Inputs) fetch(tp engine.TopicPartition, fp *kgo.FetchPartition) (engin
 		}
 		last := fp.Records[len(fp.Records)-1]
 		f.Next, f.LeaderEpoch = last.Offset+1, last.LeaderEpoch
-		f.Records, f.Free = convert(fp.Records, in.pool.records(len(fp.Records))), in.pool.free
+		f.Records, f.Free = in.pool.lend(fp.Records)
 		in.count(f.Records)
 	}
 	f.End = max(fp.LastStableOffset, f.Next)
@@ -216,17 +220,9 @@ func (in *Inputs) count(recs []engine.Record) {
 	in.c.metrics.inRecords.Add(float64(len(recs)))
 }
 
-// convert appends the records to out, but for control records, and gives those of the client back. Keys, values
-// and headers are shared with the fetched batch.
-func convert(recs []*kgo.Record, out []engine.Record) []engine.Record {
-	for _, r := range recs {
-		if !r.Attrs.IsControl() {
-			out = append(out, engine.Record{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(),
-				Key: r.Key, Value: r.Value, Headers: headers(r.Headers)})
-		}
-		r.Recycle()
-	}
-	return out
+// convert returns the engine's form of a record. Key, value and headers are shared with the fetched batch.
+func convert(r *kgo.Record) engine.Record {
+	return engine.Record{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: headers(r.Headers)}
 }
 
 func headers(hs []kgo.RecordHeader) []engine.Header {

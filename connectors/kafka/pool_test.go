@@ -7,7 +7,7 @@ import (
 )
 
 func TestPoolLendsAgain(t *testing.T) {
-	p := new(pool)
+	p := newPool(1 << 20)
 	first := append(p.records(10), engine.Record{Key: []byte("k"), Value: []byte("v")})
 	at := &first[0]
 	p.free(first)
@@ -24,7 +24,7 @@ func TestPoolLendsAgain(t *testing.T) {
 }
 
 func TestPoolKeepsLittle(t *testing.T) {
-	p := new(pool)
+	p := newPool(1 << 20)
 	p.PutRecords(p.GetRecords(maxShelved + 1))
 	if len(p.client.arrays) != 0 || p.client.room != 0 {
 		t.Error("an array over the bound was kept")
@@ -43,7 +43,7 @@ func TestPoolKeepsLittle(t *testing.T) {
 
 // TestPoolLooksFurther: an array that is too short does not hide a longer one.
 func TestPoolLooksFurther(t *testing.T) {
-	p := new(pool)
+	p := newPool(1 << 20)
 	p.free(make([]engine.Record, 100))
 	p.free(make([]engine.Record, 1))
 	if rs := p.records(50); cap(rs) != 100 || len(p.engine.arrays) != 1 || p.engine.room != 1 {
