@@ -285,7 +285,8 @@ func (s *shard) version(e *entry, none func(id string, gone *lead.Lead) *lead.Le
 	case l.Gone:
 		e.spec = none(e.id, l)
 	default:
-		e.spec = l.Clone()
+		s.watch(l)
+		e.spec = l.Fork()
 	}
 	e.spec.Epoch, e.madeIn = n, n
 	s.ep.touched = append(s.ep.touched, touched{e, e.spec})

@@ -48,6 +48,7 @@ func (ep *epoch) behind() bool {
 func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rules.Set) []OutRecord) {
 	slices.SortFunc(ep.shards, func(a, b *shard) int { return int(a.id) - int(b.id) })
 	for _, s := range ep.shards {
+		s.checkWatched()
 		ep.parts = append(ep.parts, s.ep)
 		ep.ends = append(ep.ends, s.st)
 		s.ep = nil
@@ -238,7 +239,7 @@ func (s *shard) rollback(eps ...*shardEpoch) {
 			}
 		}
 	}
-	s.st, s.ep = s.done, nil
+	s.st, s.ep, s.watching = s.done, nil, watching{}
 	s.queue, s.at, s.sweep = nil, 0, nil
 }
 

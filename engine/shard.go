@@ -33,6 +33,7 @@ type shard struct {
 	active      *atomic.Pointer[rules.Set] // what to switch to
 	event       lead.Event
 	nearby      nearby
+	watching    watching
 	near        *entry // perhaps the lead of the record that is applied
 	outs        []lead.Output
 	letters     []rules.Letter

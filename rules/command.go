@@ -170,6 +170,7 @@ func (e *Evaluator) retract(message uint64) bool {
 	l := e.l
 	known := false
 	n := 0
+	l.OwnLedger()
 	for i := range l.Ledger {
 		c := l.Ledger[i]
 		if c.Message != message {

@@ -187,13 +187,8 @@ func (e *Evaluator) isDuplicate(l *lead.Lead, hash uint64) bool {
 }
 
 func (e *Evaluator) remember(l *lead.Lead, hash uint64) {
-	switch {
-	case hash == 0 || e.set.dedupe == 0:
-	case len(l.Recent) < e.set.dedupe:
-		l.Recent = append(l.Recent, hash)
-	default:
-		l.Recent[l.RecentNext] = hash
-		l.RecentNext = (l.RecentNext + 1) % len(l.Recent)
+	if hash != 0 && e.set.dedupe > 0 {
+		l.Remember(hash, e.set.dedupe)
 	}
 }
 

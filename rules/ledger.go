@@ -122,11 +122,8 @@ func (e *Evaluator) enterLedger(c lead.Contribution) {
 	c.Own = e.own
 	if len(l.Ledger) >= maxLedger {
 		e.toRemainder(&l.Ledger[0])
-		copy(l.Ledger, l.Ledger[1:])
-		l.Ledger[len(l.Ledger)-1] = c
-		return
 	}
-	l.Ledger = append(l.Ledger, c)
+	l.Enter(c, maxLedger)
 }
 
 // toRemainder adds what a contribution is worth to its score's remainder. Expiring and linear scores need

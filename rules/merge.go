@@ -52,6 +52,7 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 // own marks contributions as those of the id that they came for.
 func own(from *lead.Lead, into string) {
 	hash, home := lead.HashString(from.ID), lead.HashString(into)
+	from.OwnLedger()
 	for i := range from.Ledger {
 		c := &from.Ledger[i]
 		if c.Own == 0 {

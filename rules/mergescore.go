@@ -33,6 +33,7 @@ func (e *Evaluator) mergeScores(l, from *lead.Lead) {
 
 // rebase makes the steps of from's contributions count like those of the lead that it is merged into.
 func (e *Evaluator) rebase(from *lead.Lead, score int, by int64) {
+	from.OwnLedger()
 	for i := range from.Ledger {
 		if c := &from.Ledger[i]; int(c.Score) == score {
 			c.Steps += by
@@ -42,6 +43,7 @@ func (e *Evaluator) rebase(from *lead.Lead, score int, by int64) {
 
 // mergeLedger puts the contributions of both in the order of their times; it may be too long then.
 func (e *Evaluator) mergeLedger(l, from *lead.Lead) {
+	l.OwnLedger()
 	l.Ledger = append(l.Ledger, from.Ledger...)
 	slices.SortStableFunc(l.Ledger, func(a, b lead.Contribution) int { return cmp.Compare(a.Time, b.Time) })
 }
@@ -49,6 +51,7 @@ func (e *Evaluator) mergeLedger(l, from *lead.Lead) {
 func (e *Evaluator) trimLedger() {
 	l := e.l
 	over := max(0, len(l.Ledger)-maxLedger)
+	l.OwnLedger()
 	for i := range over {
 		e.toRemainder(&l.Ledger[i])
 	}
@@ -114,6 +117,7 @@ func (e *Evaluator) replay(lim *limit, a, b *lead.Line) lead.Line {
 // uncount takes back a contribution of a line, all but a part of it. points are NaN when they are not known.
 func (e *Evaluator) uncount(slot uint16, at int64, points, part float64) {
 	l := e.l
+	l.OwnLedger()
 	for i := len(l.Ledger) - 1; i >= 0; i-- { // of equal ones that of the lead that came
 		c := &l.Ledger[i]
 		if c.Line != slot || c.Time != at || !math.IsNaN(points) && math.Abs(c.Points) != points {

@@ -116,8 +116,15 @@ func checkHistory(t *testing.T, g *drawer, eval *Evaluator, seed uint64, text st
 			now = max(now, ev.time)
 			fmt.Fprintf(&log, "event %s %s at %d, traits %v\n", ev.id, ev.name, ev.time, ev.traits)
 			hash := lead.HashString(ev.id)
-			before := lead.AppendEncode(nil, l)
+			before, last := lead.AppendEncode(nil, l), l
+			if g.r.IntN(2) == 0 {
+				l = l.Fork()
+			}
 			out, verdict := eval.Apply(l, g.message(ev, hash), nil)
+			if l != last && !bytes.Equal(before, lead.AppendEncode(nil, last)) {
+				t.Errorf("seed %d: a change of a lead changed its version before", seed)
+				return false
+			}
 			if verdict == Duplicate && !bytes.Equal(before, lead.AppendEncode(nil, l)) {
 				t.Errorf("seed %d: a duplicate changed the lead", seed)
 				return false

@@ -68,6 +68,7 @@ func (e *Evaluator) takeOwn(ids []string) []lead.Contribution {
 	}
 	var own []lead.Contribution
 	l, n := e.l, 0
+	l.OwnLedger()
 	for i := range l.Ledger {
 		c := l.Ledger[i]
 		if c.Own == 0 || !slices.Contains(hashes, c.Own) {

@@ -5,15 +5,24 @@ import "reflect"
 // Clone returns a copy that can be changed without changing l. Strings and the text of trait values
 // are shared: both are immutable once they are in a Lead. There is room for what the next events add.
 func (l *Lead) Clone() *Lead {
+	c := l.Fork()
+	c.OwnRecent()
+	c.OwnLedger()
+	return c
+}
+
+// Fork returns the next version of l: a copy as Clone's that goes on in the arrays of Recent and Ledger behind what l has
+// of them. Changed otherwise they are copied first: Remember and Enter do, OwnRecent and OwnLedger are for whoever does it
+// himself. A lead may be forked again only once nobody uses the fork before any more: both would go on in the same place.
+func (l *Lead) Fork() *Lead {
 	c := new(Lead)
 	*c = *l
+	c.sharedRecent, c.sharedLedger = true, true
 	c.Scores = copied(l.Scores, 0)
 	c.Lines = cloneLines(l.Lines)
 	c.Signals = cloneSignals(l.Signals)
 	c.Edges = copied(l.Edges, 0)
 	c.Traits = copied(l.Traits, 0)
-	c.Recent = copied(l.Recent, 2)
-	c.Ledger = copied(l.Ledger, 2)
 	c.Apart = copied(l.Apart, 0)
 	c.IDs = copied(l.IDs, 0)
 	c.rare = l.rare.clone()
@@ -113,20 +122,4 @@ func (l *Lead) Size() int {
 
 func arrayBytes[T any](s []T) int {
 	return cap(s) * int(reflect.TypeFor[T]().Size())
-}
-
-// Touch reads a word of each piece of memory that an event reads of a lead, so that it is near the processor afterwards.
-// What it returns means nothing.
-func (l *Lead) Touch() uint64 {
-	n := l.Epoch + uint64(l.Clock) + uint64(l.StageSince) + uint64(l.After) + uint64(len(l.Account))
-	if len(l.Recent) > 0 {
-		n += l.Recent[0]
-	}
-	if len(l.Scores) > 0 {
-		n += uint64(l.Scores[0].At)
-	}
-	if k := len(l.Ledger); k > 0 {
-		n += l.Ledger[k-1].Message
-	}
-	return n
 }

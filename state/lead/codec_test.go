@@ -65,8 +65,8 @@ func TestRoundTripOfEveryField(t *testing.T) {
 		t.Fatalf("a field is lost by the codec:\n got %+v\nwant %+v", got, want)
 	}
 	// A new field also needs a new schema version, once leads of the last one are in someone's topics.
-	// A node is four elements.
-	if n := reflect.TypeFor[Lead]().NumField() - 1 + reflect.TypeFor[Rare]().NumField() + 4; n != leadFields-1 {
+	// A node is four elements; whether arrays are shared is nobody else's business.
+	if n := reflect.TypeFor[Lead]().NumField() - 3 + reflect.TypeFor[Rare]().NumField() + 4; n != leadFields-1 {
 		t.Fatalf("Lead has %d fields, the encoding %d and the schema version", n, leadFields-1)
 	}
 }
@@ -116,7 +116,9 @@ func drawInto(t *rapid.T, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			drawInto(t, v.Field(i))
+			if f := v.Field(i); f.CanSet() {
+				drawInto(t, f)
+			}
 		}
 	case reflect.Slice:
 		n := rapid.SampledFrom([]int{0, 0, 1, 2, 9, 40}).Draw(t, "len")

@@ -47,6 +47,8 @@ type Lead struct {
 	// Ready says that a transition of the stage is true and has not fired, because only time made it so
 	// or because it had fired before: the next event fires it.
 	Ready bool
+	// Says that Recent and Ledger are also those of earlier versions; see Fork.
+	sharedRecent, sharedLedger bool
 
 	// Spins counts the outputs of timers since the last event or command. Package rules bounds it.
 	Spins uint32
