@@ -10,8 +10,8 @@ import (
 // Most that the whole engine may allocate for an event, checkpoints, journal, outputs and the store included. They are counts,
 // not times: who raises one of them says why. Half of both is new leads: one event in eight has one here.
 const (
-	maxAllocs = 1.86
-	maxBytes  = 620
+	maxAllocs = 1.50
+	maxBytes  = 480
 )
 
 // TestAllocationsPerEvent runs the whole engine over recorded events, each poll after the commit of the one before.
