@@ -140,7 +140,7 @@ func TestAbort(t *testing.T) {
 // TestLoadGoesToTheLowestLevel keeps compactions from rewriting what was loaded, also over a shard that
 // was there before.
 func TestLoadGoesToTheLowestLevel(t *testing.T) {
-	const small = 4 << 10 // The meta and its tombstone, until they are compacted.
+	const small = 8 << 10 // Metas and tombstones in tables of their own, until they are compacted.
 	s := openMem(t)
 	for range 2 {
 		l := load(t, s, 0)
