@@ -38,6 +38,7 @@ demo: build ## run the engine on a shipped sample with a built-in broker; Ctrl-C
 
 test: broker-tools ## run every test, those against a real Kafka broker included
 	go test -tags $(TAGS) -timeout 20m -run '$(RUN)' $(TESTFLAGS) $(PKG)
+	$(if $(filter ./...,$(PKG)),go test -timeout 20m -run '$(RUN)' $(TESTFLAGS) ./bench/micro)
 
 race: ## run the tests under the race detector, the long ones shortened
 	go test -race -short -tags $(TAGS) -timeout 20m -run '$(RUN)' $(TESTFLAGS) $(PKG)

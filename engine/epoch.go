@@ -239,7 +239,8 @@ func (s *shard) rollback(eps ...*shardEpoch) {
 			}
 		}
 	}
-	s.st, s.ep, s.watching = s.done, nil, watching{}
+	s.st, s.ep = s.done, nil
+	s.watching = watching{}
 	s.queue, s.at, s.sweep = nil, 0, nil
 }
 

@@ -3,7 +3,7 @@ package lead
 import "reflect"
 
 // Clone returns a copy that can be changed without changing l. Strings and the text of trait values
-// are shared: both are immutable once they are in a Lead. There is room for what the next events add.
+// are shared: both are immutable once they are in a Lead.
 func (l *Lead) Clone() *Lead {
 	c := l.Fork()
 	c.OwnRecent()
