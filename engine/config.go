@@ -54,7 +54,7 @@ type Config struct {
 	MaxPoll int
 	// SliceLeads bounds the leads checkpointed in one transaction. Default 4,000.
 	SliceLeads int
-	// SliceBytes bounds their encoded size. Default 4 MiB.
+	// SliceBytes bounds the bytes of heap that they occupy, which are more than those that are written. Default 4 MiB.
 	SliceBytes int
 	// CacheBytes bounds the estimated heap of cached clean leads over all shards. Default 256 MiB.
 	CacheBytes int64

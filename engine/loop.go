@@ -118,12 +118,24 @@ func (e *Engine) runLoop(ctx, work context.Context) error {
 	}
 }
 
+// maxQueuedBytes bounds the keys and values of what was polled and is not applied, over all shards; the poll that comes over it is
+// still taken.
+const maxQueuedBytes = 64 << 20
+
 // backlogged says that nothing more should be read now.
 func (e *Engine) backlogged() bool {
+	records, bytes := 0, 0
 	for _, s := range e.live {
-		if len(s.queue) > 64 || s.dirty.len() > e.dirtyLimit() {
+		if s.dirty.len() > e.dirtyLimit() {
 			return true
 		}
+		for i := range s.queue {
+			records += len(s.queue[i].Records)
+			bytes += s.queue[i].bytes
+		}
+	}
+	if records > 2*e.cfg.MaxPoll || bytes > maxQueuedBytes {
+		return true
 	}
 	return e.loop.flight != nil && e.loop.cur != nil && e.loop.cur.full()
 }

@@ -327,6 +327,12 @@ func (s *shard) enqueue(fetches []Fetch) {
 	from := len(s.queue)
 	s.queue = append(s.queue, fetches...)
 	added := s.queue[from:]
+	for i := range added {
+		for j := range added[i].Records {
+			r := &added[i].Records[j]
+			added[i].bytes += len(r.Key) + len(r.Value)
+		}
+	}
 	inbox := s.cfg.topic(TopicInbox)
 	sort.SliceStable(added, func(i, j int) bool {
 		a, b := &added[i], &added[j]

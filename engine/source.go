@@ -55,6 +55,8 @@ type Fetch struct {
 	// copied: what a lead, an output, a letter or a dead letter has of a record. A Fetch that is dropped instead is left
 	// to the garbage collector.
 	Free func([]Record)
+
+	bytes int // of keys and values, once it is queued
 }
 
 // Inputs reads the partitions that this process's shards own, committed records only.

@@ -174,7 +174,7 @@ func (b *bench) build(ctx context.Context) error {
 // newRun makes the directory of one start of a contender.
 func (b *bench) newRun(c *contender, topic string, events, checkpointSeconds int) (run, error) {
 	b.runs++
-	r := run{app: fmt.Sprintf("run%03d", b.runs), topic: topic, events: events, checkpointSeconds: checkpointSeconds, shards: partitions, memory: "512MiB"}
+	r := run{app: fmt.Sprintf("run%03d", b.runs), topic: topic, events: events, checkpointSeconds: checkpointSeconds, shards: partitions, memory: "1GiB"}
 	r.dir = filepath.Join(b.dir, r.app+"-"+c.name)
 	if err := os.Mkdir(r.dir, 0o755); err != nil {
 		return r, fmt.Errorf("making a directory: %w", err)

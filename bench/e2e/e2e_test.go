@@ -52,7 +52,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	full, err := parseOptions([]string{"-form", "full"})
-	if err != nil || full.events != 9_000_000 || full.reps != 5 || len(full.rates) != 4 || len(full.parts) != len(parts) || len(full.contenders) != len(contenders)-2 {
+	if err != nil || full.events != 6_000_000 || full.reps != 5 || len(full.rates) != 4 || len(full.parts) != len(parts) || len(full.contenders) != len(contenders)-2 {
 		t.Errorf("full: %+v, %v", full, err)
 	}
 }

@@ -79,7 +79,7 @@ type options struct {
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	fs := flag.NewFlagSet("bench/e2e", flag.ContinueOnError)
-	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (9,000,000, 5)")
+	fs.StringVar(&o.form, "form", "quick", "quick (300,000 events, 2 repetitions) or full (6,000,000, 5)")
 	fs.IntVar(&o.events, "events", 0, "events to preload (default: as the form)")
 	fs.IntVar(&o.leads, "leads", 200_000, "leads they are about")
 	fs.IntVar(&o.reps, "reps", 0, "repetitions (default: as the form)")
@@ -120,7 +120,7 @@ func parseOptions(args []string) (*options, error) {
 			return nil, fmt.Errorf("part %q: one of %s", name, strings.Join(partNames(true), ", "))
 		}
 	}
-	pick(&o.events, full, 9_000_000, 300_000)
+	pick(&o.events, full, 6_000_000, 300_000)
 	pick(&o.reps, full, 5, 2)
 	if *only != "" {
 		o.contenders, o.named = strings.Split(*only, ","), true
