@@ -198,12 +198,11 @@ func each(recs []*kgo.Record, to int64, fn func(*engine.Record) error) error {
 		if r.Offset >= to {
 			break
 		}
-		if !r.Attrs.IsControl() {
-			out = append(out, convert(r))
+		if r.Attrs.IsControl() {
+			continue
 		}
-	}
-	for i := range out {
-		if err := fn(&out[i]); err != nil {
+		out = append(out, convert(r))
+		if err := fn(&out[len(out)-1]); err != nil {
 			return err
 		}
 	}

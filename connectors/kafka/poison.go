@@ -1,5 +1,0 @@
-//go:build !invariants
-
-package kafka
-
-const poisoning = false
