@@ -127,10 +127,12 @@ func (f *Feed) position(offsets kadm.ListedOffsets) (httpapi.Position, error) {
 // nobody else.
 func (f *Feed) Open(_ context.Context, from httpapi.Position) (httpapi.FeedReader, error) {
 	starts := make(map[string]map[int32]kgo.Offset, len(from))
+	partitions := make(map[string][]int32, len(from))
 	for i, topic := range f.layout.Topics {
 		starts[topic.Name] = make(map[int32]kgo.Offset, topic.Partitions)
 		for n, offset := range from[i] {
 			starts[topic.Name][int32(n)] = kgo.NewOffset().At(offset)
+			partitions[topic.Name] = append(partitions[topic.Name], int32(n))
 		}
 	}
 	opts := append(f.cfg.Options("reader"),
@@ -150,13 +152,14 @@ func (f *Feed) Open(_ context.Context, from httpapi.Position) (httpapi.FeedReade
 	if err != nil {
 		return nil, fmt.Errorf("opening feed reader: %w", err)
 	}
-	return &reader{feed: f, client: client}, nil
+	return &reader{feed: f, client: client, partitions: partitions}, nil
 }
 
 // reader implements httpapi.FeedReader.
 type reader struct {
-	feed   *Feed
-	client *kgo.Client
+	feed       *Feed
+	client     *kgo.Client
+	partitions map[string][]int32
 }
 
 // Next implements httpapi.FeedReader.
@@ -195,4 +198,9 @@ func (r *reader) record(k *kgo.Record) httpapi.FeedRecord {
 }
 
 // Close implements httpapi.FeedReader.
-func (r *reader) Close() { r.client.Close() }
+func (r *reader) Close() {
+	// Partitions not assigned yet would be while the client closes, and read by a fetch that has no lock
+	// in common with the end of its session.
+	r.client.RemoveConsumePartitions(r.partitions)
+	r.client.Close()
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -265,4 +266,11 @@ func (in *Inputs) fault(tp engine.TopicPartition, fp *kgo.FetchPartition) {
 }
 
 // Close implements engine.Inputs.
-func (in *Inputs) Close() { in.once.Do(in.cl.Close) }
+func (in *Inputs) Close() {
+	in.once.Do(func() {
+		// A partition added a moment ago would be assigned while the client closes, and read by a fetch
+		// that has no lock in common with the end of its session.
+		in.Remove(slices.Collect(maps.Keys(in.pos)))
+		in.cl.Close()
+	})
+}
