@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"leadstream/bench/peers"
@@ -177,20 +178,15 @@ func startThrough(ctx context.Context, b *bench, r run) (*child, error) {
 	return startChild(exec.CommandContext(ctx, self, throughCommand, b.broker.Addr(), r.app, r.topic), r.dir)
 }
 
-// startStreams runs the Kafka Streams program: two threads, and a cache that holds all leads, so that
-// the store below is not looked into for every event.
+// startStreams runs the Kafka Streams program.
 func startStreams(settings ...string) func(context.Context, *bench, run) (*child, error) {
 	return func(ctx context.Context, b *bench, r run) (*child, error) {
-		cmd := exec.CommandContext(ctx, "java", "-Xmx1g", "-Xms1g", "-XX:+UseParallelGC", "-cp", b.streams,
-			"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "peers.StreamsApp")
-		cmd.Env = append(os.Environ(), "BROKERS="+b.broker.Addr(), "IN_TOPIC="+r.topic, "OUT_TOPIC="+r.outTopic(), "APP="+r.app,
-			"STATE_DIR="+filepath.Join(r.dir, "state"), "STREAMS_NUM_STREAM_THREADS=2", "STREAMS_REPLICATION_FACTOR=1",
-			"STREAMS_STATESTORE_CACHE_MAX_BYTES=268435456")
+		settings := slices.Clone(settings)
 		if r.eager {
-			cmd.Env = append(cmd.Env, "POINTS="+strconv.Itoa(eagerTimes))
+			settings = append(settings, "POINTS="+strconv.Itoa(eagerTimes))
 		}
-		cmd.Env = append(cmd.Env, settings...)
-		return startChild(cmd, r.dir)
+		s := peers.Streams{ClassPath: b.streams, Broker: b.broker.Addr(), In: r.topic, Out: r.outTopic(), App: r.app, StateDir: filepath.Join(r.dir, "state"), Settings: settings}
+		return startChild(s.Command(ctx), r.dir)
 	}
 }
 

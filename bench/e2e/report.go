@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,17 @@ type results struct {
 // of returns the drains of one contender by repetition.
 func (r *results) of(name string) []*drained {
 	return slices.DeleteFunc(slices.Clone(r.drains), func(d *drained) bool { return d.contender.name != name })
+}
+
+// drained goes through those that drained, in the order in which they were asked for, with their drains by repetition.
+func (b *bench) drained() iter.Seq2[*contender, []*drained] {
+	return func(yield func(*contender, []*drained) bool) {
+		for _, name := range b.opts.contenders {
+			if runs := b.res.of(name); len(runs) > 0 && !yield(runs[0].contender, runs) {
+				return
+			}
+		}
+	}
 }
 
 // partTime is how long a part took.
@@ -156,12 +168,7 @@ func (b *bench) drainTable(w *bytes.Buffer) {
 	fmt.Fprint(w, "\n## Draining a preloaded topic\n\n"+
 		"| | CPU us per event | second half, warm | events/s | second half | peak MiB | stage changes | digest |\n"+
 		"| --- | --- | --- | --- | --- | --- | --- | --- |\n")
-	for _, name := range b.opts.contenders {
-		runs := b.res.of(name)
-		if len(runs) == 0 {
-			continue
-		}
-		c := runs[0].contender
+	for c, runs := range b.drained() {
 		cell := func(format string, of func(*drained) float64) string { return spreadOf(runs, of).format(format) }
 		count, digest := "", ""
 		if c.outputs {
@@ -189,13 +196,12 @@ func (b *bench) ratioTable(w *bytes.Buffer) {
 		return
 	}
 	fmt.Fprint(w, "\n## leadstream in proportion to\n\n| | CPU per event | warm | events/s | warm | Kafka bytes written |\n| --- | --- | --- | --- | --- | --- |\n")
-	for _, name := range b.opts.contenders {
-		theirs := b.res.of(name)
-		if name == leadstreamName || len(theirs) == 0 {
+	for c := range b.drained() {
+		if c.name == leadstreamName {
 			continue
 		}
-		cell := func(of func(*drained) float64) string { return b.res.inProportion(name, of).format("%.2f") }
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", theirs[0].contender.title,
+		cell := func(of func(*drained) float64) string { return b.res.inProportion(c.name, of).format("%.2f") }
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", c.title,
 			cell(cpuPerEvent), cell(warmCPU),
 			cell(allPerSecond), cell(warmPerSecond),
 			cell(func(d *drained) float64 { return float64(d.written) }))
@@ -211,16 +217,15 @@ func (b *bench) bytesTable(w *bytes.Buffer) {
 		"until the program has ended.\n\n"+
 		"| | Kafka | stage changes among them | Kafka, per byte of input | disk |\n| --- | --- | --- | --- | --- |\n")
 	n := float64(b.opts.events)
-	for _, name := range b.opts.contenders {
-		runs := b.res.of(name)
-		if len(runs) == 0 || !runs[0].contender.outputs {
+	for c, runs := range b.drained() {
+		if !c.outputs {
 			continue
 		}
 		cell := func(of func(*drained) int64) string {
 			return spreadOf(runs, func(d *drained) float64 { return float64(of(d)) / n }).format("%.1f")
 		}
 		perByte := spreadOf(runs, func(d *drained) float64 { return float64(d.written) / n / workload.LoadEventBytes })
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", runs[0].contender.title, cell(func(d *drained) int64 { return d.written }),
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", c.title, cell(func(d *drained) int64 { return d.written }),
 			cell(func(d *drained) int64 { return d.changes }), perByte.format("%.3f"), cell(func(d *drained) int64 { return d.disk }))
 	}
 }

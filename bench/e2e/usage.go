@@ -16,13 +16,9 @@ func (b *bench) usageTable(w *bytes.Buffer) {
 		"minor faults are pages that were not in its memory yet.\n\n"+
 		"| | user us per event | system us per event | system, % of both | minor faults per 1,000 events | CPU s of the whole process |\n"+
 		"| --- | --- | --- | --- | --- | --- |\n")
-	for _, name := range b.opts.contenders {
-		runs := b.res.of(name)
-		if len(runs) == 0 {
-			continue
-		}
+	for c, runs := range b.drained() {
 		cell := func(format string, of func(*drained) float64) string { return spreadOf(runs, of).format(format) }
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", runs[0].contender.title,
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", c.title,
 			cell("%.2f", func(d *drained) float64 { return d.perEvent(d.user.Seconds() * 1e6) }),
 			cell("%.2f", func(d *drained) float64 { return d.perEvent(d.system.Seconds() * 1e6) }),
 			cell("%.0f", func(d *drained) float64 { return 100 * d.system.Seconds() / max(1e-9, (d.user+d.system).Seconds()) }),

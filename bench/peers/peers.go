@@ -78,6 +78,27 @@ func KafkaStreams(ctx context.Context) (classPath string, err error) {
 	return classPath, nil
 }
 
+// Streams is one run of the Kafka Streams program.
+type Streams struct {
+	// ClassPath is that of KafkaStreams.
+	ClassPath string
+	// Broker is its address; In and Out are topics, App is the application id and group, StateDir where it keeps its stores.
+	Broker, In, Out, App, StateDir string
+	// Settings are further variables of its environment.
+	Settings []string
+}
+
+// Command is the program with two threads, and a cache that holds all leads, so that the store below is not looked into for every
+// event. It ends with ctx.
+func (s Streams) Command(ctx context.Context) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "java", "-Xmx1g", "-Xms1g", "-XX:+UseParallelGC", "-cp", s.ClassPath,
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "peers.StreamsApp")
+	cmd.Env = append(os.Environ(), "BROKERS="+s.Broker, "IN_TOPIC="+s.In, "OUT_TOPIC="+s.Out, "APP="+s.App, "STATE_DIR="+s.StateDir,
+		"STREAMS_NUM_STREAM_THREADS=2", "STREAMS_REPLICATION_FACTOR=1", "STREAMS_STATESTORE_CACHE_MAX_BYTES=268435456")
+	cmd.Env = append(cmd.Env, s.Settings...)
+	return cmd
+}
+
 func hash(files fs.FS) (string, error) {
 	h := sha256.New()
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -44,16 +43,13 @@ func (m *bench) newPeer(ctx context.Context) (*peer, error) {
 
 // start starts it, exactly once as leadstream, with a thread for each shard.
 func (p *peer) start() error {
-	cmd := exec.Command("java", "-Xmx1g", "-Xms1g", "-XX:+UseParallelGC", "-cp", p.classes,
-		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "peers.StreamsApp")
-	cmd.Env = append(os.Environ(), "BROKERS="+p.addr, "IN_TOPIC="+source, "OUT_TOPIC="+peerApp+".transitions", "APP="+peerApp,
-		"STATE_DIR="+p.state(), "STREAMS_NUM_STREAM_THREADS=2", "STREAMS_REPLICATION_FACTOR=1", "STREAMS_PROCESSING_GUARANTEE=exactly_once_v2",
-		"STREAMS_STATESTORE_CACHE_MAX_BYTES=268435456", "STREAMS_CONSUMER_SESSION_TIMEOUT_MS=6000")
+	s := peers.Streams{ClassPath: p.classes, Broker: p.addr, In: source, Out: peerApp + ".transitions", App: peerApp, StateDir: p.state(),
+		Settings: []string{"STREAMS_PROCESSING_GUARANTEE=exactly_once_v2", "STREAMS_CONSUMER_SESSION_TIMEOUT_MS=6000"}}
 	if err := os.RemoveAll(p.log()); err != nil {
 		return err
 	}
 	var err error
-	p.proc, err = startProcess(cmd, p.log())
+	p.proc, err = startProcess(s.Command(context.Background()), p.log())
 	return err
 }
 
