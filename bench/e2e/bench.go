@@ -71,7 +71,7 @@ type part struct {
 
 // parts are what can be measured, in order.
 var parts = []part{
-	{"drain", true, (*bench).drains}, {"reads", false, (*bench).reads},
+	{"drain", true, (*bench).drains}, {"bytes", false, (*bench).liveBytes}, {"reads", false, (*bench).reads},
 	{"latency", true, (*bench).latencies}, {"hot", false, (*bench).hot}, {"growth", false, (*bench).growth}, {"memory", false, (*bench).tight},
 }
 

@@ -98,7 +98,7 @@ func (b *bench) drainRun(ctx context.Context, c *contender, r run, beside func(c
 	d.usage = ch.usage()
 	d.figures(samples)
 	if c.outputs {
-		if d.outcome, err = readOutcome(ctx, b.broker.Addr(), r.outTopic()); err != nil {
+		if d.outcome, err = readOutcome(ctx, b.adm, b.broker.Addr(), r.outTopic()); err != nil {
 			return nil, err
 		}
 		if err := deleteTopics(ctx, b.adm, r.app, r.app); err != nil {

@@ -104,21 +104,33 @@ func committedEvents(ctx context.Context, adm *kadm.Client, group, topic string)
 	return n, nil
 }
 
-// topicBytes sums what the topics hold whose names begin with a prefix.
-func topicBytes(ctx context.Context, adm *kadm.Client, prefix string) (int64, error) {
+// topicSizes are the bytes that the topics hold whose names begin with a prefix: all batches that the broker has taken, those that
+// are not on disk yet and the ends of transactions among them. Nothing is missing as long as no segment (256 MiB) of a partition is
+// full: only then may the broker compact or delete what is before.
+func topicSizes(ctx context.Context, adm *kadm.Client, prefix string) (map[string]int64, error) {
 	dirs, err := adm.DescribeAllLogDirs(ctx, nil)
 	if err != nil {
-		return 0, fmt.Errorf("asking for topic sizes: %w", err)
+		return nil, fmt.Errorf("asking for topic sizes: %w", err)
 	}
-	var n int64
+	sizes := map[string]int64{}
 	dirs.Each(func(d kadm.DescribedLogDir) {
 		d.Topics.Each(func(p kadm.DescribedLogDirPartition) {
 			if strings.HasPrefix(p.Topic, prefix) {
-				n += p.Size
+				sizes[p.Topic] += p.Size
 			}
 		})
 	})
-	return n, nil
+	return sizes, nil
+}
+
+// topicBytes sums what the topics hold whose names begin with a prefix.
+func topicBytes(ctx context.Context, adm *kadm.Client, prefix string) (int64, error) {
+	sizes, err := topicSizes(ctx, adm, prefix)
+	var n int64
+	for _, size := range sizes {
+		n += size
+	}
+	return n, err
 }
 
 // deleteTopics deletes the topics whose names begin with a prefix, and the group.
@@ -148,50 +160,23 @@ type outcome struct {
 }
 
 // readOutcome reads the committed transitions.
-func readOutcome(ctx context.Context, addr, topic string) (outcome, error) {
+func readOutcome(ctx context.Context, adm *kadm.Client, addr, topic string) (outcome, error) {
 	var o outcome
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	ends, err := endOffsets(ctx, adm, topic)
 	if err != nil {
-		return o, fmt.Errorf("reading transitions: %w", err)
+		return o, err
 	}
-	defer cl.Close()
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
-	if err != nil {
-		return o, fmt.Errorf("reading transitions: %w", err)
-	}
-	left := map[int32]int64{}
-	ends.Each(func(e kadm.ListedOffset) {
-		if e.Offset > 0 {
-			left[e.Partition] = e.Offset
-		}
-	})
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	stages := map[string]string{}
-	for len(left) > 0 {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			return o, fmt.Errorf("reading transitions: %w", err)
+	if err := readCommitted(ctx, addr, topic, nil, ends, func(r *kgo.Record) error {
+		var t struct{ Lead, From, To string }
+		if err := json.Unmarshal(r.Value, &t); err != nil {
+			return fmt.Errorf("reading topic %s: %w", topic, err)
 		}
-		var fault error
-		fetches.EachRecord(func(r *kgo.Record) {
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
-			if r.Attrs.IsControl() {
-				return
-			}
-			var t struct{ Lead, From, To string }
-			if err := json.Unmarshal(r.Value, &t); err != nil {
-				fault = err
-			}
-			o.transitions++
-			stages[t.Lead] += " " + t.From + ">" + t.To
-		})
-		if fault != nil {
-			return o, fmt.Errorf("reading transitions: %w", fault)
-		}
+		o.transitions++
+		stages[t.Lead] += " " + t.From + ">" + t.To
+		return nil
+	}); err != nil {
+		return o, err
 	}
 	h := sha256.New()
 	for _, id := range slices.Sorted(maps.Keys(stages)) {
@@ -199,4 +184,56 @@ func readOutcome(ctx context.Context, addr, topic string) (outcome, error) {
 	}
 	o.digest = hex.EncodeToString(h.Sum(nil)[:6])
 	return o, nil
+}
+
+// endOffsets are the present ends of a topic's partitions.
+func endOffsets(ctx context.Context, adm *kadm.Client, topic string) (map[int32]int64, error) {
+	listed, err := adm.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for the end of topic %s: %w", topic, err)
+	}
+	ends := map[int32]int64{}
+	listed.Each(func(e kadm.ListedOffset) { ends[e.Partition] = e.Offset })
+	return ends, nil
+}
+
+// readCommitted hands a topic's committed records between two offsets of each partition to a function; what is not in from begins at 0.
+// Every transaction that began before must be decided.
+func readCommitted(ctx context.Context, addr, topic string, from, to map[int32]int64, each func(*kgo.Record) error) error {
+	left, starts := map[int32]int64{}, map[int32]kgo.Offset{}
+	for p, end := range to {
+		if end > from[p] {
+			left[p], starts[p] = end, kgo.NewOffset().At(from[p])
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	if err != nil {
+		return fmt.Errorf("reading topic %s: %w", topic, err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var fault error
+	for len(left) > 0 && fault == nil {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("reading topic %s: %w", topic, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if r.Offset+1 >= to[r.Partition] {
+				delete(left, r.Partition)
+			}
+			if !r.Attrs.IsControl() && r.Offset < to[r.Partition] && fault == nil {
+				fault = each(r)
+			}
+		})
+	}
+	return fault
 }

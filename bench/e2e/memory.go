@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -94,12 +93,7 @@ func (b *bench) tight(ctx context.Context) error {
 		m.reps = append(m.reps, t)
 		b.say("%d/%d %d leads in %s: peak %d MiB, %.0f events/s of any lead, the store alone %.0f", rep+1, b.opts.reps, m.leads, m.memory, m.peak>>20, t.rate, t.store)
 	}
-	for _, prefix := range []string{r.app, topic} {
-		if err := deleteTopics(ctx, b.adm, prefix, r.app); err != nil {
-			return err
-		}
-	}
-	return os.RemoveAll(r.dir)
+	return b.clear(ctx, r)
 }
 
 // tightRun starts leadstream, until it has done all events, and measures those after the first so many.

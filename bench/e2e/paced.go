@@ -41,25 +41,11 @@ func (b *bench) pacedRun(ctx context.Context, c *contender, phases []phase) ([]*
 		return nil, err
 	}
 	r.eager = true
-	if err := createTopic(ctx, b.adm, r.topic, partitions); err != nil {
-		return nil, err
-	}
-	if err := b.prepareTopics(ctx, c, r); err != nil {
-		return nil, err
-	}
-	ch, err := c.start(ctx, b, r)
+	ch, err := b.startPaced(ctx, c, &r)
 	if err != nil {
 		return nil, err
 	}
 	defer ch.kill()
-	first := workload.LoadConfig{Seed: 2, Events: 1, Leads: 1, Start: time.Now().UnixMilli()}
-	if _, err := preload(ctx, b.broker.Addr(), r.topic, partitions, first); err != nil {
-		return nil, err
-	}
-	r.events = 1
-	if _, err := b.watch(ctx, c, r, ch); err != nil {
-		return nil, err
-	}
 	p := newPace(r.topic, phases, b.warmFor(), b.opts.latencyFor, time.Now().Add(50*time.Millisecond))
 	if err := b.paced(ctx, p, c, r, ch); err != nil {
 		return nil, err
@@ -71,12 +57,46 @@ func (b *bench) pacedRun(ctx context.Context, c *contender, phases []phase) ([]*
 	if err != nil {
 		return nil, err
 	}
+	return ls, b.clear(ctx, r)
+}
+
+// startPaced makes a run's topics and starts its contender, whose first event is done when it returns.
+func (b *bench) startPaced(ctx context.Context, c *contender, r *run) (_ *child, err error) {
+	if err := createTopic(ctx, b.adm, r.topic, partitions); err != nil {
+		return nil, err
+	}
+	if err := b.prepareTopics(ctx, c, *r); err != nil {
+		return nil, err
+	}
+	ch, err := c.start(ctx, b, *r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			ch.kill()
+		}
+	}()
+	first := workload.LoadConfig{Seed: 2, Events: 1, Leads: 1, Start: time.Now().UnixMilli()}
+	if _, err := preload(ctx, b.broker.Addr(), r.topic, partitions, first); err != nil {
+		return nil, err
+	}
+	r.events = 1
+	_, err = b.watch(ctx, c, *r, ch)
+	return ch, err
+}
+
+// clear deletes what a run has left: the topics that it wrote and read, its group and its directory.
+func (b *bench) clear(ctx context.Context, r run) error {
 	for _, prefix := range []string{r.app, r.topic} {
 		if err := deleteTopics(ctx, b.adm, prefix, r.app); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return ls, os.RemoveAll(r.dir)
+	if err := os.RemoveAll(r.dir); err != nil {
+		return fmt.Errorf("deleting what a run has left: %w", err)
+	}
+	return nil
 }
 
 // pace is a stream of events at fixed rates, one after another.
@@ -196,6 +216,17 @@ func (p *pace) saw(i int, now time.Time) {
 	}
 }
 
+// load makes the events of a step, the same ones every time.
+func (p *pace) load(step int) (*workload.Load, error) {
+	s := p.steps[step]
+	load, err := workload.NewLoad(workload.LoadConfig{Seed: uint64(3 + step), Events: s.events, First: s.first, Spread: s.spread,
+		Start: s.start.UnixMilli(), Span: s.lasts})
+	if err != nil {
+		return nil, fmt.Errorf("making events: %w", err)
+	}
+	return load, nil
+}
+
 // produce writes every event when it is due.
 func (p *pace) produce(ctx context.Context, addr string, ch *child) error {
 	cl, err := producer(addr, generatorLinger)
@@ -206,10 +237,9 @@ func (p *pace) produce(ctx context.Context, addr string, ch *child) error {
 	var failed error
 	promise := func(_ *kgo.Record, err error) { failed = errors.Join(failed, err) }
 	for n, s := range p.steps {
-		load, err := workload.NewLoad(workload.LoadConfig{Seed: uint64(3 + n), Events: s.events, First: s.first, Spread: s.spread,
-			Start: s.start.UnixMilli(), Span: s.lasts})
+		load, err := p.load(n)
 		if err != nil {
-			return fmt.Errorf("making events: %w", err)
+			return err
 		}
 		var before time.Duration
 		settling := true

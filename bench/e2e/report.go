@@ -24,6 +24,7 @@ type results struct {
 	drains     []*drained
 	latencies  []*latency
 	warming    []time.Duration // p50 of the runs that warmed the broker
+	live       []*liveBytes
 	hot        []*latency
 	reads      []*reads
 	growths    []*grown
@@ -131,6 +132,7 @@ func (b *bench) text() []byte {
 	b.bytesTable(&w)
 	b.usageTable(&w)
 	b.checkpointTable(&w)
+	b.liveTable(&w)
 	b.latencyTable(&w)
 	b.hotTable(&w)
 	b.readsTable(&w)

@@ -59,6 +59,14 @@ func judge(goal string, s spread, verb string, ok func(float64) bool) target {
 	return target{goal, s.format(verb), verdict}
 }
 
+// measuredOnly is a figure that nothing is asked of.
+func measuredOnly(what string, s spread, verb string) target {
+	if len(s) == 0 {
+		return target{what, notMeasured, reachedUndefined}
+	}
+	return target{what, s.format(verb), "measured"}
+}
+
 func atMost(limit float64) func(float64) bool  { return func(x float64) bool { return x <= limit } }
 func atLeast(limit float64) func(float64) bool { return func(x float64) bool { return x >= limit } }
 func below(limit float64) func(float64) bool   { return func(x float64) bool { return x < limit } }
@@ -66,7 +74,7 @@ func flat(x float64) bool                      { return math.Abs(x-1) <= goalFla
 
 // targets are all of them, in the order in which the project lists them.
 func (b *bench) targets() []target {
-	return slices.Concat(b.drainTargets(), b.latencyTargets(), b.memoryTargets(), b.growthTargets(), b.otherTargets())
+	return slices.Concat(b.drainTargets(), b.liveTargets(), b.latencyTargets(), b.memoryTargets(), b.growthTargets(), b.otherTargets())
 }
 
 func (b *bench) drainTargets() []target {
@@ -79,8 +87,8 @@ func (b *bench) drainTargets() []target {
 		}
 	}
 	return []target{
-		judge("every lead that is dirty is written at least three times in the run: writes for each lead with an event",
-			spreadOf(r.of(leadstreamName), func(d *drained) float64 { return d.perLead(r.leads) }), "%.1f", atLeast(goalCheckpoints)),
+		measuredOnly("writes for each lead with an event in the drain (three are asked for at a live rate, below)",
+			spreadOf(r.of(leadstreamName), func(d *drained) float64 { return d.perLead(r.leads) }), "%.1f"),
 		agree,
 		judge("CPU per event at most 1/8 (0.125) of Kafka Streams exactly once, both warm", r.inProportion(streamsEOS, warmCPU), "%.3f", atMost(goalCPUStreams)),
 		judge("CPU per event at most 2.3 times consume and scan, both warm", r.inProportion(scanName, warmCPU), "%.2f", atMost(goalCPUScan)),
@@ -170,7 +178,7 @@ func (b *bench) otherTargets() []target {
 	return []target{
 		judge("a hot lead that gets half of all events costs the others nothing at p99 beyond 1.5 times",
 			r.besideHot(func(l *latency) float64 { return ms(l.p99) }), "%.2f", atMost(goalHot)),
-		judge("bytes written to Kafka at most 1/5 of the Kafka Streams program's changelog and outputs",
+		judge("bytes written to Kafka in the drain at most 1/5 of the Kafka Streams program's changelog and outputs",
 			r.inProportion(streamsEOS, func(d *drained) float64 { return float64(d.written) }), "%.2f", atMost(goalBytes)),
 		live,
 		{"restore and takeover times, next to Kafka Streams' restore of the same state", "a result of its own: `make bench-takeover`", reachedUndefined},
