@@ -5,6 +5,8 @@ package micro
 import (
 	"runtime"
 	"testing"
+
+	"leadstream/bench/tape"
 )
 
 // Most that the whole engine may allocate for an event, checkpoints, journal, outputs and the store included. They are counts,
@@ -18,22 +20,21 @@ const (
 // TestAllocationsPerEvent runs the whole engine over recorded events, each poll after the commit of the one before.
 func TestAllocationsPerEvent(t *testing.T) {
 	const events = 300_000
-	tp := newTape(records(t, events, 200_000), 0)
-	tp.step = true
-	set, newDecoder, dir := ruleSet(t), decoder(t), t.TempDir()
+	tp := tape.New(records(t, events, 200_000), tape.Options{Step: true})
+	set, dir := ruleSet(t), t.TempDir()
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	runEngine(t, tp, set, newDecoder, dir)
+	runEngine(t, tp, set, dir)
 	runtime.ReadMemStats(&after)
 	allocs := float64(after.Mallocs-before.Mallocs) / events
 	bytes := float64(after.TotalAlloc-before.TotalAlloc) / events
 	t.Logf("%.3f allocations and %.0f bytes per event; %d epochs, %.2f checkpoints per event", allocs, bytes,
-		tp.commits.Load(), float64(tp.states.Load())/events)
+		tp.Commits.Load(), float64(tp.States.Load())/events)
 	if allocs > maxAllocs || bytes > maxBytes {
 		t.Errorf("%.3f allocations and %.0f bytes per event, at most %v and %v", allocs, bytes, maxAllocs, maxBytes)
 	}
-	if tp.states.Load() < events/20 {
-		t.Errorf("only %d leads were checkpointed", tp.states.Load())
+	if tp.States.Load() < events/20 {
+		t.Errorf("only %d leads were checkpointed", tp.States.Load())
 	}
 }

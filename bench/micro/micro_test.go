@@ -1,26 +1,18 @@
 package micro
 
 import (
-	"context"
 	"os"
 	"runtime"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"leadstream/bench/workload"
+	"leadstream/bench/tape"
 	"leadstream/connectors/formats"
 	"leadstream/engine"
 	"leadstream/rules"
-	"leadstream/state"
 	"leadstream/state/lead"
 )
-
-// start is the time of the first event. The last one is before now, as wall clocks see it.
-const start = int64(1_780_000_000_000)
 
 func ruleSet(b testing.TB) *rules.Set {
 	b.Helper()
@@ -36,25 +28,13 @@ func ruleSet(b testing.TB) *rules.Set {
 }
 
 // records makes a load, by partition.
-func records(b testing.TB, events, leads int) (parts [shards][]engine.Record) {
+func records(b testing.TB, events, leads int) *tape.Parts {
 	b.Helper()
-	load, err := workload.NewLoad(workload.LoadConfig{Seed: 1, Events: events, Leads: leads, Start: start})
+	parts, err := tape.Record(events, leads)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for {
-		// Values share big pieces of memory, as those of a fetched batch do.
-		slab := make([]byte, 0, 1000*workload.LoadEventBytes)
-		for range 1000 {
-			key, value, at, ok := load.Next(slab[len(slab):])
-			if !ok {
-				return parts
-			}
-			slab = slab[:len(slab)+len(value)]
-			p := engine.ShardOf(key, shards)
-			parts[p] = append(parts[p], engine.Record{Offset: int64(len(parts[p])), Timestamp: at, Key: slices.Clone(key), Value: value})
-		}
-	}
+	return parts
 }
 
 func decoder(b testing.TB) func() engine.Decoder {
@@ -70,10 +50,10 @@ func decoder(b testing.TB) func() engine.Decoder {
 func decoded(b *testing.B, n int) []lead.Event {
 	b.Helper()
 	d := decoder(b)()
-	recs := records(b, n*shards, 200_000)[0]
+	recs := records(b, n*tape.Shards, 200_000)[0]
 	events := make([]lead.Event, len(recs))
 	for i := range recs {
-		if err := d.Decode(&recs[i], start*2, &events[i]); err != nil {
+		if err := d.Decode(&recs[i], tape.Start*2, &events[i]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -88,7 +68,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	defer reportCPU(b)()
 	for b.Loop() {
-		if err := d.Decode(&recs[i], start*2, &ev); err != nil {
+		if err := d.Decode(&recs[i], tape.Start*2, &ev); err != nil {
 			b.Fatal(err)
 		}
 		i = (i + 1) % len(recs)
@@ -183,21 +163,20 @@ func BenchmarkEngine(b *testing.B) {
 	const events = 1_000_000
 	parts := records(b, events, 200_000)
 	set := ruleSet(b)
-	newDecoder := decoder(b)
 	var before, after runtime.MemStats
 	var mallocs, bytes uint64
 	var cpu time.Duration
-	var last *tape
+	var last *tape.Tape
 	runs := 0
 	for b.Loop() {
 		b.StopTimer()
-		t := newTape(parts, 4*time.Millisecond)
+		t := tape.New(parts, tape.Options{CommitTakes: 4 * time.Millisecond})
 		dir := b.TempDir()
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		began := cpuTime(b)
 		b.StartTimer()
-		runEngine(b, t, set, newDecoder, dir)
+		runEngine(b, t, set, dir)
 		b.StopTimer()
 		cpu += cpuTime(b) - began
 		runtime.ReadMemStats(&after)
@@ -212,9 +191,9 @@ func BenchmarkEngine(b *testing.B) {
 	b.ReportMetric(float64(cpu.Nanoseconds())/all, "cpu-ns/event")
 	b.ReportMetric(float64(mallocs)/all, "allocs/event")
 	b.ReportMetric(float64(bytes)/all, "B/event")
-	b.ReportMetric(float64(last.commits.Load()), "epochs")
-	b.ReportMetric(float64(last.states.Load())/events, "checkpoints/event")
-	b.ReportMetric(float64(last.bytes.Load())/events, "out-B/event")
+	b.ReportMetric(float64(last.Commits.Load()), "epochs")
+	b.ReportMetric(float64(last.States.Load())/events, "checkpoints/event")
+	b.ReportMetric(float64(last.Bytes.Load())/events, "out-B/event")
 }
 
 // cpuTime is what this process has taken, which other work on the machine disturbs less than the clock.
@@ -234,30 +213,12 @@ func reportCPU(b *testing.B) func() {
 	return func() { b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op") }
 }
 
-func runEngine(b testing.TB, t *tape, set *rules.Set, newDecoder func() engine.Decoder, dir string) {
+// memory is the budget of runs of the whole engine.
+const memory = 512 << 20
+
+func runEngine(b testing.TB, t *tape.Tape, set *rules.Set, dir string) {
 	b.Helper()
-	store, err := state.Open(state.Options{Dir: dir, App: app})
-	if err != nil {
-		b.Fatal(err)
-	}
-	e, err := engine.New(engine.Config{
-		App: app, Shards: shards, Sources: []engine.SourceConfig{{Name: sourceName, Topic: sourceName, NewDecoder: newDecoder}},
-		SourcePartitions: map[string]int32{sourceName: shards}, Rules: set, Logic: "micro", CheckpointInterval: time.Second,
-		Clock: t.now, Registerer: prometheus.NewRegistry(),
-		Inputs: t, Group: t, Committer: t, History: t, Store: store,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(b.Context())
-	go func() {
-		<-t.done
-		cancel()
-	}()
-	if err := e.Run(ctx); err != nil {
-		b.Fatal(err)
-	}
-	if err := store.Close(); err != nil {
+	if err := tape.Run(b.Context(), t, set, dir, memory); err != nil {
 		b.Fatal(err)
 	}
 }

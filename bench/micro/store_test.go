@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"leadstream/bench/tape"
 	"leadstream/state"
 	"leadstream/state/lead"
 )
@@ -21,7 +22,7 @@ func BenchmarkStore(b *testing.B) {
 			values := values(b)
 			began := cpuTime(b)
 			store := openStore(b, b.TempDir())
-			for shard := range int32(shards) {
+			for shard := range int32(tape.Shards) {
 				if err := store.Drop(shard); err != nil { // as of a shard that begins
 					b.Fatal(err)
 				}
@@ -33,12 +34,12 @@ func BenchmarkStore(b *testing.B) {
 			news := 0
 			epoch := uint64(0)
 			for n := 0; n < b.N; {
-				shard := int32(epoch % shards)
+				shard := int32(epoch % tape.Shards)
 				epoch++
 				ents := make([]state.Entity, 0, c.slice)
 				in := map[string]bool{}
 				for len(ents) < c.slice {
-					id := "lead-" + strconv.FormatUint(zipf.Uint64()*shards+uint64(shard), 10)
+					id := "lead-" + strconv.FormatUint(zipf.Uint64()*tape.Shards+uint64(shard), 10)
 					if in[id] {
 						n++
 						continue
@@ -54,7 +55,7 @@ func BenchmarkStore(b *testing.B) {
 					}
 					e := state.Entity{ID: id, Value: values[rng.IntN(len(values))], OldDue: old, Due: lead.Never}
 					if rng.IntN(2) == 0 {
-						e.Due = start + rng.Int64N(1e9)
+						e.Due = tape.Start + rng.Int64N(1e9)
 					}
 					due[id] = e.Due
 					ents = append(ents, e)
@@ -86,7 +87,7 @@ func values(b *testing.B) (all [][]byte) {
 
 func openStore(b *testing.B, dir string) *state.Store {
 	b.Helper()
-	store, err := state.Open(state.Options{Dir: dir, App: app})
+	store, err := state.Open(state.Options{Dir: dir, App: tape.App})
 	if err != nil {
 		b.Fatal(err)
 	}
