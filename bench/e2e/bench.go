@@ -72,7 +72,8 @@ type part struct {
 // parts are what can be measured, in order.
 var parts = []part{
 	{"drain", true, (*bench).drains}, {"bytes", false, (*bench).liveBytes}, {"reads", false, (*bench).reads},
-	{"latency", true, (*bench).latencies}, {"hot", false, (*bench).hot}, {"growth", false, (*bench).growth}, {"memory", false, (*bench).tight},
+	{"latency", true, (*bench).latencies}, {"hot", false, (*bench).hot}, {"growth", false, (*bench).growth},
+	{"cores", false, (*bench).cores}, {"memory", false, (*bench).tight},
 }
 
 // measure runs everything and reports it.

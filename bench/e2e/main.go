@@ -29,6 +29,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == throughCommand {
 		os.Exit(report(throughMain(os.Args[2:])))
 	}
+	if len(os.Args) > 1 && os.Args[1] == aloneCommand {
+		os.Exit(report(aloneMain(os.Args[2:])))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o, err := parseOptions(os.Args[1:])

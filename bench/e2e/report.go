@@ -30,6 +30,8 @@ type results struct {
 	growths    []*grown
 	// growthEvents is how many events each of growths is about.
 	growthEvents int
+	alone        []*alone
+	aloneEvents  int // in each run of alone
 	tight        *tight
 	leadBytes    []leadBytes
 	times        []partTime
@@ -137,6 +139,7 @@ func (b *bench) text() []byte {
 	b.hotTable(&w)
 	b.readsTable(&w)
 	b.growthTable(&w)
+	b.coresTable(&w)
 	b.leadBytesTable(&w)
 	b.tightTable(&w)
 	return w.Bytes()

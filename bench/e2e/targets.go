@@ -161,7 +161,9 @@ func (b *bench) growthTargets() []target {
 		of("the same with 10 million leads", cpu(growthMostLeads, growthBase), flat),
 		of("the same with 256 shards, of that with 8", cpu(growthMostShard, growthBase), flat),
 		of("from 10 to 1,000 rule lines at most 3 times the CPU per event", cpu(growthMostLines, growthFewLines), atMost(goalLines)),
-		of(fmt.Sprintf("near-linear from 1 to 2 cores: events/s, warm; %.1f counts as near", goalNearLinear), r.grownBy(growthBase, growthOneCore, warmPerSecond), atLeast(goalNearLinear)),
+		of(fmt.Sprintf("near-linear from 1 to 2 cores, the engine alone, without broker and Kafka client: events/s, warm; %.1f counts as near", goalNearLinear),
+			r.aloneTwoToOne(alonePerSecond), atLeast(goalNearLinear)),
+		of(fmt.Sprintf("the same beside the broker, which shares the cores; %.1f counts as near", goalNearLinear), r.grownBy(growthBase, growthOneCore, warmPerSecond), atLeast(goalNearLinear)),
 		of(fmt.Sprintf("near-linear with more processes: two of one core, to one; %.1f counts as near", goalNearLinear),
 			r.grownBy(growthTwoProcs, growthOneCore, warmPerSecond), atLeast(goalNearLinear)),
 	}
