@@ -76,7 +76,7 @@ func measured(t *testing.T) *bench {
 func TestTargets(t *testing.T) {
 	b := measured(t)
 	for goal, want := range map[string][2]string{
-		"event in the drain":             {"3.0 (2.9 to 3.1)", "measured"},
+		"happen in the drain":            {"3.0 (2.9 to 3.1)", "yes (in 1 of 2 repetitions)"},
 		"written at least three times":   {"3.0 (2.5 to 3.5); three times 75.0 (75.0 to 75.0) % of them; of any lead with an event 1.6 (1.6 to 1.6)", "yes (in 1 of 2 repetitions) in the mean; each of them: no (75 %)"},
 		"Kafka at 10000/s at most 1/5":   {"0.25 (0.25 to 0.25)", "no"},
 		"digest":                         {"they do", "yes"},
