@@ -14,7 +14,7 @@ func TestEpochEnds(t *testing.T) {
 	e := &Engine{cfg: Config{CommitInterval: 100 * time.Millisecond, MaxEpochRecords: most, MaxEpochTimers: 1, MaxEpochOutputs: 5, MaxEpochBytes: 1, Clock: func() int64 { return now }}}
 	at := func(end int64, outputs int) *shard {
 		return &shard{
-			cfg: &e.cfg, live: map[TopicPartition]*liveness{tp: {end: end}}, ep: &shardEpoch{records: make([]OutRecord, outputs), outputs: outputs},
+			cfg: &e.cfg, maxTouched: 1, live: map[TopicPartition]*liveness{tp: {end: end}}, ep: &shardEpoch{records: make([]OutRecord, outputs), outputs: outputs},
 			st: shardState{parts: []part{{TopicPartition: tp, source: &SourceConfig{}, next: 100}}},
 		}
 	}

@@ -182,17 +182,6 @@ func (e *Engine) nextSlice() *slice {
 	return nil
 }
 
-// dirtyLimit is how many leads of a shard may wait to be written. They can't be evicted, so they must not need more than
-// the shard's share of the cache: a lead of a few events takes about leadBytes.
-func (e *Engine) dirtyLimit() int {
-	return min(e.cfg.DirtyLimit, max(minDirty, int(e.cacheShare.Load()/leadBytes)))
-}
-
-const (
-	leadBytes = 1 << 10
-	minDirty  = 1000 // with fewer, hot leads would be written in every epoch
-)
-
 // agedTo is the last epoch of a shard that ended at or before a wall clock time.
 func (lp *loop) agedTo(id int32, wall int64) uint64 {
 	var upTo uint64
@@ -428,13 +417,4 @@ func (e *Engine) countRules(s *shard) {
 		e.m.linksRefused.WithLabelValues(rules.WhyName(why)).Add(float64(c.Refused[why]))
 	}
 	c.Reset()
-}
-
-// evict keeps the caches within their budget.
-func (e *Engine) evict(busy []*shard) {
-	limit := e.cacheShare.Load()
-	for _, s := range busy {
-		n := s.cache.shrink(limit, func(x *entry) { s.timers.release(x, x.storedDue) })
-		e.m.evicted.Add(float64(n))
-	}
 }

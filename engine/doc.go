@@ -11,7 +11,7 @@
 //	commit.go    when an epoch ends, what follows from its outcome
 //	shard.go     the state machine: order, ticks, timers;  apply.go: one record
 //	epoch.go     what one transaction holds;  journal.go, message.go: the formats
-//	cache.go     leads in memory with their versions;  nearby.go: those that come next;  timers.go: who is due next
+//	cache.go     leads in memory with their versions;  budget.go: how many;  nearby.go: those that come next;  timers.go: who is due next
 //	checkpoint.go  which leads are written when;  recover.go, redo.go: how a shard comes back
 //	sweep.go     a rule switch;  clock.go: where time comes from;  read.go: what others may see
 //

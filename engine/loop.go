@@ -124,11 +124,11 @@ const maxQueuedBytes = 64 << 20
 
 // backlogged says that nothing more should be read now.
 func (e *Engine) backlogged() bool {
+	if e.unwritten() {
+		return true
+	}
 	records, bytes := 0, 0
 	for _, s := range e.live {
-		if s.dirty.len() > e.dirtyLimit() {
-			return true
-		}
 		for i := range s.queue {
 			records += len(s.queue[i].Records)
 			bytes += s.queue[i].bytes
@@ -285,7 +285,7 @@ func (e *Engine) countShards() {
 	e.m.shards.WithLabelValues("live").Set(float64(len(e.live)))
 	e.m.shards.WithLabelValues("restoring").Set(float64(len(e.loop.restoring)))
 	e.m.shards.WithLabelValues("standby").Set(float64(len(e.standbys)))
-	e.cacheShare.Store(e.cfg.CacheBytes / int64(max(1, len(e.live)+len(e.standbys))))
+	e.divide()
 	e.updateStatus(e.cfg.Clock())
 }
 

@@ -17,7 +17,7 @@ func (e *Engine) newShard(id int32) *shard {
 	s := &shard{
 		id: id, cfg: &e.cfg, sources: e.sources, decoders: make(map[string]Decoder, len(e.sources)),
 		cache: newCache(), timers: newTimers(), live: make(map[TopicPartition]*liveness), ruleSet: e.ruleSet, newer: e.newerRules, active: &e.active,
-		unlaid: map[*entry]uint64{}, laying: map[string]int{},
+		unlaid: map[*entry]uint64{}, laying: map[string]int{}, maxTouched: minTouched,
 	}
 	for topic, src := range e.sources {
 		s.decoders[topic] = src.NewDecoder()

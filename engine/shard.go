@@ -42,6 +42,8 @@ type shard struct {
 	st, done shardState
 	// ep is the open epoch's part of this shard, nil between epochs.
 	ep *shardEpoch
+	// maxTouched bounds the leads that an epoch changes, those that a rule switch walks over aside.
+	maxTouched int
 
 	// queue is input polled but not applied; at counts the records of queue[0] that were.
 	queue []Fetch
@@ -156,6 +158,7 @@ type shardEpoch struct {
 	inputs, bytes, outputs, fired, forwarded int
 	stats                                    epochStats
 	swept                                    bool // the walk of a rule switch has had its turn
+	walked                                   int  // leads in touched by that walk
 
 	// cut is set when firing stopped between two timers: last is what had fired since the last record.
 	cut     bool
@@ -239,7 +242,7 @@ func (s *shard) full() bool {
 	if s.redo != nil {
 		return false // the journal says where it ended
 	}
-	return s.switchFirst || ep.inputs >= s.cfg.MaxEpochRecords || ep.fired >= s.cfg.MaxEpochTimers ||
+	return s.switchFirst || len(ep.touched)-ep.walked >= s.maxTouched || ep.inputs >= s.cfg.MaxEpochRecords || ep.fired >= s.cfg.MaxEpochTimers ||
 		ep.outputs >= s.cfg.MaxEpochOutputs || ep.bytes >= s.cfg.MaxEpochBytes
 }
 

@@ -102,6 +102,7 @@ func (s *shard) sweepSome() error {
 			s.timers.arm(e, l.Due)
 		}
 	}
+	s.ep.walked = len(s.ep.touched)
 	if len(ids) > 0 {
 		s.st.sweptTo = ids[len(ids)-1]
 	}
