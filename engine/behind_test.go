@@ -6,7 +6,8 @@ import (
 )
 
 // TestEpochEnds: with something to say at once, unless more records lie before the shards that say it than an epoch may
-// take; without after the commit interval, and those of shards that are all behind after a second.
+// take; without after the commit interval, and those of shards that are all behind after a second; at
+// once when nothing is read until leads are written.
 func TestEpochEnds(t *testing.T) {
 	const most = 10
 	tp := TopicPartition{Topic: "web"}
@@ -42,5 +43,16 @@ func TestEpochEnds(t *testing.T) {
 		if now = c.age; e.ready() != c.want {
 			t.Errorf("%s, after %d ms: ready is %v", c.name, c.age, !c.want)
 		}
+	}
+	now = 0
+	e.loop.cur = &epoch{shards: []*shard{at(near, 0)}}
+	e.cfg.DirtyLimit = 1
+	other := &shard{}
+	e.live = map[int32]*shard{0: other}
+	for n, want := range []bool{false, false, true} { // with n leads that are not written
+		if e.ready() != want {
+			t.Errorf("with %d leads to be written, at most %d before reading stops: ready is %v", n, e.cfg.DirtyLimit, !want)
+		}
+		other.dirty.push(&entry{}, 1)
 	}
 }

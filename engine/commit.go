@@ -36,14 +36,14 @@ func (e *Engine) work() error {
 	return nil
 }
 
-// ready says that the open epoch should end: it has something to say, no room, or is old.
+// ready says that the open epoch should end: it has something to say, no room, or is old, or nothing is read until a slice is written.
 func (e *Engine) ready() bool {
 	cur := e.loop.cur
 	old := e.cfg.CommitInterval.Milliseconds()
 	if cur.behind() {
 		old = max(old, behindAge)
 	}
-	return cur.urgent() || cur.full() || e.cfg.Clock()-cur.opened >= old
+	return cur.urgent() || cur.full() || e.unwritten() || e.cfg.Clock()-cur.opened >= old
 }
 
 // behindAge is how old an epoch may become whose shards are all behind, in ms: what they say is late by more than that, and
