@@ -38,6 +38,7 @@ The directory must be new or empty. It needs room for about twice the state whil
 			if err != nil {
 				return err
 			}
+			c.limitMemory(p.sys)
 			cluster, err := c.connect(cmd.Context())
 			if err != nil {
 				return err

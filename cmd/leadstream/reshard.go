@@ -54,6 +54,7 @@ back, as long as the other application was not started.`,
 			if work == "" {
 				work = filepath.Clean(c.DataDir) + ".reshard"
 			}
+			c.limitMemory(p.sys)
 			r := &resharding{old: c, shards: shards, app: to, work: work, say: cmd.ErrOrStderr()}
 			if cancel {
 				r.app = ""

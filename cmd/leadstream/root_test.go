@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ func command(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	p := program{out: &out, err: &errOut, sys: testSystem(nil)}
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1)) // some commands set one
 	err := p.run(t.Context(), args)
 	if err != nil {
 		errOut.WriteString(err.Error())

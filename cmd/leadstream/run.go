@@ -38,6 +38,7 @@ at once, and nothing is lost or doubled by that either.`,
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "configuration and rules are fine")
 				return err
 			}
+			c.limitMemory(p.sys)
 			log := c.Log.logger(cmd.ErrOrStderr())
 			s, err := start(cmd.Context(), c, log)
 			if err != nil {

@@ -1,0 +1,22 @@
+package main
+
+import "runtime/debug"
+
+// leastSpare is what the Go runtime gets beside a small budget: buffers of fetches and of transactions take up to 200 MiB,
+// however little is cached, and a collector without room runs all the time.
+const leastSpare = 256 << 20
+
+// memoryLimit is the soft limit of the Go runtime under a budget, in bytes: above it the collector runs more often
+// than every time that the memory in use has doubled.
+func (c *config) memoryLimit() int64 {
+	return int64(c.Memory) + max(int64(c.Memory)/2, leastSpare)
+}
+
+// limitMemory sets the limit, unless the environment has one, which then holds. With the broker inside of the process
+// there is none: what that one keeps is in the same memory, and no budget bounds it.
+func (c *config) limitMemory(sys system) {
+	if own, _ := sys.getenv("GOMEMLIMIT"); own != "" || c.Embedded.Enabled {
+		return
+	}
+	debug.SetMemoryLimit(c.memoryLimit())
+}
