@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// TestEpochEnds: with something to say at once, unless more records lie before the shards that say it than an epoch may
-// take; without after the commit interval, and those of shards that are all behind after a second; at
-// once when nothing is read until leads are written.
+// TestEpochEnds: for the shards with something to say at once, unless more records lie before them than an epoch may
+// take; for all after the commit interval, or, where all are behind, after a second; and at once
+// when one has no more room, or nothing is read until leads are written.
 func TestEpochEnds(t *testing.T) {
 	const most = 10
 	tp := TopicPartition{Topic: "web"}
@@ -23,25 +23,26 @@ func TestEpochEnds(t *testing.T) {
 	full := at(far, 0)
 	full.ep.inputs = most
 	for _, c := range []struct {
-		name   string
-		shards []*shard
-		age    int64
-		want   bool
+		name      string
+		shards    []*shard
+		age       int64
+		all, some bool
 	}{
-		{"nothing to say", []*shard{at(near, 0)}, 99, false},
-		{"nothing to say for long", []*shard{at(near, 0)}, 100, true},
-		{"something to say", []*shard{at(near, 0), at(near, 1)}, 0, true},
-		{"something to say, late anyway", []*shard{at(far, 1)}, 999, false},
-		{"something to say, late anyway, for long", []*shard{at(far, 1)}, 1000, true},
-		{"one is late, the other not", []*shard{at(far, 1), at(near, 1)}, 0, true},
-		{"one is late, the other has nothing to say", []*shard{at(far, 1), at(near, 0)}, 99, false},
-		{"one is late, the other has had nothing to say for long", []*shard{at(far, 1), at(near, 0)}, 100, true},
-		{"late and full", []*shard{at(far, 0), full}, 0, true},
-		{"late with too many outputs", []*shard{at(far, 5)}, 0, true},
+		{"nothing to say", []*shard{at(near, 0)}, 99, false, false},
+		{"nothing to say for long", []*shard{at(near, 0)}, 100, true, false},
+		{"something to say", []*shard{at(near, 0), at(near, 1)}, 0, false, true},
+		{"something to say, late anyway", []*shard{at(far, 1)}, 999, false, false},
+		{"something to say, late anyway, for long", []*shard{at(far, 1)}, 1000, true, false},
+		{"one is late, the other not", []*shard{at(far, 1), at(near, 1)}, 0, false, true},
+		{"one is late, the other has nothing to say", []*shard{at(far, 1), at(near, 0)}, 99, false, false},
+		{"one is late, the other has had nothing to say for long", []*shard{at(far, 1), at(near, 0)}, 100, true, false},
+		{"late and full", []*shard{at(far, 0), full}, 0, true, true},
+		{"late with too many outputs", []*shard{at(far, 5)}, 0, true, true},
 	} {
 		e.loop.cur = &epoch{shards: c.shards}
-		if now = c.age; e.ready() != c.want {
-			t.Errorf("%s, after %d ms: ready is %v", c.name, c.age, !c.want)
+		now = c.age
+		if all, some := e.ready(); all != c.all || some != c.some {
+			t.Errorf("%s, after %d ms: ready is %v for all and %v for some, want %v and %v", c.name, c.age, all, some, c.all, c.some)
 		}
 	}
 	now = 0
@@ -50,8 +51,8 @@ func TestEpochEnds(t *testing.T) {
 	other := &shard{}
 	e.live = map[int32]*shard{0: other}
 	for n, want := range []bool{false, false, true} { // with n leads that are not written
-		if e.ready() != want {
-			t.Errorf("with %d leads to be written, at most %d before reading stops: ready is %v", n, e.cfg.DirtyLimit, !want)
+		if all, _ := e.ready(); all != want {
+			t.Errorf("with %d leads to be written, at most %d before reading stops: ready is %v", n, e.cfg.DirtyLimit, all)
 		}
 		other.dirty.push(&entry{}, 1)
 	}

@@ -30,20 +30,37 @@ func (e *Engine) work() error {
 	if lp.cur == nil || lp.flight != nil {
 		return nil
 	}
-	if waits || e.ready() {
+	switch all, some := e.ready(); {
+	case waits || all:
 		return e.send(e.nextSlice())
+	case some:
+		return e.sendPart((*shard).speaks)
 	}
 	return nil
 }
 
-// ready says that the open epoch should end: it has something to say, no room, or is old, or nothing is read until a slice is written.
-func (e *Engine) ready() bool {
+// ready says that the open epoch should end, because it has no room, or nothing is read until a slice is written, or it is old; or at
+// least the part of it that has something to say.
+func (e *Engine) ready() (all, some bool) {
 	cur := e.loop.cur
+	if cur.full() || e.unwritten() {
+		return true, true
+	}
 	old := e.cfg.CommitInterval.Milliseconds()
 	if cur.behind() {
 		old = max(old, behindAge)
 	}
-	return cur.urgent() || cur.full() || e.unwritten() || e.cfg.Clock()-cur.opened >= old
+	return e.cfg.Clock()-cur.opened >= old, cur.urgent()
+}
+
+// sendPart starts the commit of what some shards have of the open epoch. The others go on with theirs: they have nothing to say, and a
+// transaction costs the broker as much for each shard as for some hundred events.
+func (e *Engine) sendPart(now func(*shard) bool) error {
+	sl := e.nextSlice()
+	rest := e.loop.cur.part(func(s *shard) bool { return !now(s) && (sl == nil || sl.shard != s) })
+	err := e.send(sl)
+	e.loop.cur = rest
+	return err
 }
 
 // behindAge is how old an epoch may become whose shards are all behind, in ms: what they say is late by more than that, and
@@ -64,15 +81,26 @@ func (e *Engine) apply() error {
 	for _, id := range e.liveIDs() {
 		s := e.live[id]
 		c := s.readClock(wall, bounds{lp.heads.limit(id, s.st.got), lp.heads.trailing}, lp.skewed)
-		if s.ep != nil && len(s.queue) == 0 {
-			// Its clock readings are those of the open epoch. If time has passed a timer since, the epoch
+		if s.ep != nil {
+			// Its clock readings are those of the open epoch. If time has passed a timer since, its epoch
 			// ends and the next one fires it.
-			if due, err := s.due(c); err != nil {
-				return err
-			} else if due && lp.flight == nil {
-				return e.send(e.nextSlice())
+			var due bool
+			var err error
+			switch {
+			case len(s.queue) == 0:
+				due, err = s.due(c)
+			case !s.behind():
+				due, err = s.overdue(c)
 			}
-			continue
+			if err != nil {
+				return err
+			}
+			if due && lp.flight == nil {
+				return e.sendPart(func(x *shard) bool { return x == s || x.speaks() })
+			}
+			if len(s.queue) == 0 {
+				continue
+			}
 		}
 		due, err := s.due(c)
 		if err != nil {

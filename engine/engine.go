@@ -61,6 +61,9 @@ type Engine struct {
 	cuts      chan cutRequest
 	failed    chan error
 
+	// alone says that all shards are live here.
+	alone atomic.Bool
+
 	beforeStore func() // tests: a slow store
 
 	loop loop
@@ -345,31 +348,6 @@ func (e *Engine) storeLoop() {
 			continue
 		}
 		e.stored <- ep
-	}
-}
-
-// followed is a journal record as the followers see it.
-type followed struct {
-	heard
-	appended int64 // the broker's clock
-}
-
-// follow watches the journals of all shards, for the place in time of those that run elsewhere.
-func (e *Engine) follow(ctx context.Context) {
-	err := e.cfg.History.Follow(ctx, e.cfg.topic(TopicJournal), func(p int32, r *Record) {
-		j, err := DecodeJournal(r.Value)
-		if err != nil {
-			e.fail(fmt.Errorf("following the journal of shard %d: %w", p, err))
-			return
-		}
-		e.nudge(p, j.Epoch)
-		select {
-		case e.followed <- followed{heard{p, j.Epoch, j.Watermark, j.CaughtUp, j.Read, j.Sent}, r.Timestamp}:
-		case <-ctx.Done():
-		}
-	})
-	if err != nil && ctx.Err() == nil {
-		e.fail(err)
 	}
 }
 

@@ -33,9 +33,27 @@ func (ep *epoch) full() bool {
 	return slices.ContainsFunc(ep.shards, (*shard).full)
 }
 
-// urgent says that it has something to say that is not late already: its shard is not behind.
-func (ep *epoch) urgent() bool {
-	return slices.ContainsFunc(ep.shards, func(s *shard) bool { return len(s.ep.records) > 0 && !s.behind() })
+// urgent says that it has something to say that is not late already.
+func (ep *epoch) urgent() bool { return slices.ContainsFunc(ep.shards, (*shard).speaks) }
+
+// speaks says that the shard has something to say in the open epoch, and is not behind.
+func (s *shard) speaks() bool { return len(s.ep.records) > 0 && !s.behind() }
+
+// part takes out the shards that may wait, and returns them as an open epoch, nil if there are none.
+func (ep *epoch) part(mayWait func(*shard) bool) *epoch {
+	rest := &epoch{opened: ep.opened, fence: ep.fence}
+	var now []*shard
+	for _, s := range ep.shards {
+		if mayWait(s) {
+			rest.shards = append(rest.shards, s)
+		} else {
+			now = append(now, s)
+		}
+	}
+	if ep.shards = now; len(rest.shards) == 0 {
+		return nil
+	}
+	return rest
 }
 
 // behind says that all its shards are.

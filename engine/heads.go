@@ -1,6 +1,12 @@
 package engine
 
-import "leadstream/state/lead"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"leadstream/state/lead"
+)
 
 // head is what is known of a shard's place in time: what its last committed epoch says.
 type head struct {
@@ -138,4 +144,39 @@ func (h *heads) limit(receiver int32, got []int64) int64 {
 		}
 	}
 	return low
+}
+
+// followed is a journal record as the followers see it.
+type followed struct {
+	heard
+	appended int64 // the broker's clock
+}
+
+// aloneRest is how long journals are left unread that are all our own: what they say but for the broker's time is known.
+// Every transaction appends to them, and reading them at once cost the broker as many fetches again as the input.
+const aloneRest = 100 * time.Millisecond
+
+// follow watches the journals of all shards, for the place in time of those that run elsewhere.
+func (e *Engine) follow(ctx context.Context) {
+	rest := func() time.Duration {
+		if e.alone.Load() {
+			return aloneRest
+		}
+		return 0
+	}
+	err := e.cfg.History.Follow(ctx, e.cfg.topic(TopicJournal), rest, func(p int32, r *Record) {
+		j, err := DecodeJournal(r.Value)
+		if err != nil {
+			e.fail(fmt.Errorf("following the journal of shard %d: %w", p, err))
+			return
+		}
+		e.nudge(p, j.Epoch)
+		select {
+		case e.followed <- followed{heard{p, j.Epoch, j.Watermark, j.CaughtUp, j.Read, j.Sent}, r.Timestamp}:
+		case <-ctx.Done():
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		e.fail(err)
+	}
 }

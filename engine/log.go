@@ -1,6 +1,9 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Topic is one of leadstream's own topics.
 type Topic uint8
@@ -114,8 +117,8 @@ type History interface {
 	// position has reached it; or CommittedEnd. fn may keep what it is given. A range that is no longer there is ErrGap.
 	Read(ctx context.Context, tp TopicPartition, from, to int64, fn func(*Record) error) error
 	// Follow calls fn with committed records of all the partitions of a topic from their ends on, until ctx ends. What r refers
-	// to is valid until fn returns.
-	Follow(ctx context.Context, topic string, fn func(partition int32, r *Record)) error
+	// to is valid until fn returns. Whenever it has read some it may wait for as long as rest says: nobody needs more before.
+	Follow(ctx context.Context, topic string, rest func() time.Duration, fn func(partition int32, r *Record)) error
 	// Cut deletes records of a topic before the offset, as far as the cluster lets it.
 	Cut(ctx context.Context, tp TopicPartition, before int64) error
 }

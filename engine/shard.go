@@ -223,6 +223,11 @@ func (s *shard) due(c clockInput) (bool, error) {
 	if s.st.oldRules != nil || s.wantsSwitch() {
 		return true, nil
 	}
+	return s.overdue(c)
+}
+
+// overdue says whether a timer has come due at the given clock readings.
+func (s *shard) overdue(c clockInput) (bool, error) {
 	st := shardState{tick: s.st.tick, cap: c.cap, wall: c.wall, base: c.base, parts: slices.Clone(s.st.parts)}
 	for i := range st.parts {
 		st.parts[i].floor = c.floors[i]

@@ -233,7 +233,7 @@ func (t *Tape) Read(context.Context, engine.TopicPartition, int64, int64, func(*
 }
 
 // Follow implements engine.History.
-func (t *Tape) Follow(ctx context.Context, _ string, _ func(int32, *engine.Record)) error {
+func (t *Tape) Follow(ctx context.Context, _ string, _ func() time.Duration, _ func(int32, *engine.Record)) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

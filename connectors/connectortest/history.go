@@ -177,7 +177,7 @@ func followTopic(t *testing.T, e Env) {
 	got := make(chan seen, 1000)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- h.Follow(ctx, journal, func(p int32, r *engine.Record) { got <- seen{p, string(r.Value)} })
+		ended <- h.Follow(ctx, journal, func() time.Duration { return 0 }, func(p int32, r *engine.Record) { got <- seen{p, string(r.Value)} })
 	}()
 	// When it began to follow can't be known: write until it is seen.
 	for first := false; !first; {

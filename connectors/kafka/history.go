@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -215,7 +216,7 @@ func (h *History) Starts(ctx context.Context, parts []engine.TopicPartition) (ma
 }
 
 // Follow implements engine.History.
-func (h *History) Follow(ctx context.Context, topic string, fn func(partition int32, r *engine.Record)) error {
+func (h *History) Follow(ctx context.Context, topic string, rest func() time.Duration, fn func(partition int32, r *engine.Record)) error {
 	n, err := h.c.Partitions(ctx, topic)
 	if err != nil {
 		return err
@@ -251,6 +252,12 @@ func (h *History) Follow(ctx context.Context, topic string, fn func(partition in
 			}
 			if f.Free != nil {
 				f.Free(f.Records)
+			}
+		}
+		if d := rest(); d > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(d):
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"time"
 
 	"leadstream/engine"
 )
@@ -327,7 +328,7 @@ func (c *Client) Read(_ context.Context, tp engine.TopicPartition, from, to int6
 }
 
 // Follow implements engine.History.
-func (c *Client) Follow(ctx context.Context, topic string, fn func(int32, *engine.Record)) error {
+func (c *Client) Follow(ctx context.Context, topic string, _ func() time.Duration, fn func(int32, *engine.Record)) error {
 	at := map[int32]int64{}
 	c.log.mu.Lock()
 	for s := range c.log.shards {

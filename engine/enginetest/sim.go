@@ -360,7 +360,7 @@ func (c *Sim) Read(ctx context.Context, tp engine.TopicPartition, from, to int64
 }
 
 // Follow implements engine.History.
-func (c *Sim) Follow(ctx context.Context, topic string, fn func(int32, *engine.Record)) error {
+func (c *Sim) Follow(ctx context.Context, topic string, _ func() time.Duration, fn func(int32, *engine.Record)) error {
 	at := map[int32]int64{}
 	for s := range c.log.shards {
 		at[s], _ = c.log.End(engine.TopicPartition{Topic: topic, Partition: s})
