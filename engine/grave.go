@@ -27,7 +27,6 @@ func (s *shard) bury(e *entry) {
 	if v == nil || !v.Gone || v.Due != noTime || e.grave == v {
 		return
 	}
-	e.grave = v
 	e.grave, s.unlaid[e] = v, v.Epoch
 	s.graves = append(s.graves, grave{e, v})
 }
@@ -111,7 +110,10 @@ func (s *shard) lay(n int, may func(*lead.Lead) bool) (tombs []sliced, bars []ce
 		e := g.entry
 		switch {
 		case e.committed.Load() != g.version || e.queued:
-			e.grave = nil // Somebody is there again, and is written over it.
+			if e.grave == g.version { // and not a later one, which has its own place here
+				e.grave = nil // Somebody is there again, and is written over it.
+			}
+		case e.laid: // The entry is left to itself, and another may be there by now under its id.
 		case n <= 0 || e.spec != g.version || e.storing > 0 || !may(g.version):
 			left = append(left, g)
 		default:
