@@ -290,7 +290,7 @@ func (s *shard) version(e *entry, none func(id string, gone *lead.Lead) *lead.Le
 	}
 	e.spec.Epoch, e.madeIn = n, n
 	s.ep.touched = append(s.ep.touched, touched{e, e.spec})
-	if err := s.migrate(e.spec); err != nil {
+	if err := s.migrate(e); err != nil {
 		return nil, err
 	}
 	return e.spec, nil

@@ -9,4 +9,4 @@ type watching struct{}
 
 func (s *shard) watch(*lead.Lead) {}
 
-func (s *shard) checkWatched() {}
+func (s *shard) checkEpoch() {}

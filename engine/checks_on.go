@@ -20,7 +20,14 @@ func (s *shard) watch(l *lead.Lead) {
 	w.leads, w.encoded = append(w.leads, l), append(w.encoded, lead.AppendEncode(nil, l))
 }
 
-func (s *shard) checkWatched() {
+// checkEpoch looks at what an epoch leaves behind: besides what it watches, that no lead is due before its hint comes up.
+func (s *shard) checkEpoch() {
+	for _, t := range s.ep.touched {
+		e, l := t.entry, t.lead
+		if !l.Gone && l.Due != lead.Never && e.spec == l && (e.timer.pos < 0 || e.timer.due > l.Due) {
+			panic("bug: a lead has no hint for when it is due")
+		}
+	}
 	w := &s.watching
 	for i, l := range w.leads {
 		if !bytes.Equal(w.encoded[i], lead.AppendEncode(nil, l)) {

@@ -66,7 +66,7 @@ func (ep *epoch) behind() bool {
 func (ep *epoch) seal(writer string, slots int, logic string, publish func(*rules.Set) []OutRecord) {
 	slices.SortFunc(ep.shards, func(a, b *shard) int { return int(a.id) - int(b.id) })
 	for _, s := range ep.shards {
-		s.checkWatched()
+		s.checkEpoch()
 		ep.parts = append(ep.parts, s.ep)
 		ep.ends = append(ep.ends, s.st)
 		s.ep = nil

@@ -73,7 +73,7 @@ func (s *shard) redoEpoch(j *JournalRecord, read func(JournalRange) ([]Record, e
 	if err := s.checkDigest(j, ep); err != nil {
 		return err
 	}
-	s.checkWatched()
+	s.checkEpoch()
 	s.ep = nil
 	s.publish(ep, end)
 	return nil

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"leadstream/rules"
-	"leadstream/state/lead"
 )
 
 // sweep is the walk over all leads that a rule switch asks for: those that no event or timer has
@@ -49,8 +48,10 @@ func (s *shard) useRules() {
 	}
 }
 
-// migrate brings a lead under the rule set in force, as of the switch's tick.
-func (s *shard) migrate(l *lead.Lead) error {
+// migrate brings a lead's version of this epoch under the rule set in force, as of the switch's tick. It may be due earlier then,
+// whatever else happens to it.
+func (s *shard) migrate(e *entry) error {
+	l := e.spec
 	if l.Rules == s.st.rules.ID() {
 		return nil
 	}
@@ -60,6 +61,7 @@ func (s *shard) migrate(l *lead.Lead) error {
 	s.outs = s.ev.Migrate(l, s.st.oldRules, max(s.st.switchTick, l.Clock), s.outs[:0])
 	s.ep.stats.migrated++
 	s.emit()
+	s.timers.arm(e, l.Due)
 	return nil
 }
 
@@ -94,12 +96,8 @@ func (s *shard) sweepSome() error {
 		if absent(e) || e.spec.Rules == s.st.rules.ID() {
 			continue
 		}
-		l, err := s.touch(e)
-		if err != nil {
+		if _, err := s.touch(e); err != nil {
 			return err
-		}
-		if l != nil {
-			s.timers.arm(e, l.Due)
 		}
 	}
 	s.ep.walked = len(s.ep.touched)

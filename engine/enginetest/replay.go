@@ -190,19 +190,16 @@ func (s *shardReplay) sweep(j *engine.JournalRecord) {
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		if s.migrate(s.leads[id]) {
-			s.armed(s.leads[id])
-		}
+		s.migrate(s.leads[id])
 	}
 }
 
 // migrate brings a lead under the rule set in force if it is not yet.
-func (s *shardReplay) migrate(l *lead.Lead) bool {
-	if l.Rules == s.rules.ID() {
-		return false
+func (s *shardReplay) migrate(l *lead.Lead) {
+	if l.Rules != s.rules.ID() {
+		s.put(s.ev.Migrate(l, s.old, max(s.moved, l.Clock), nil))
+		s.armed(l)
 	}
-	s.put(s.ev.Migrate(l, s.old, max(s.moved, l.Clock), nil))
-	return true
 }
 
 func (s *shardReplay) mark(tp engine.TopicPartition) int64 {
@@ -353,14 +350,15 @@ func (r *Replayer) CheckOutputs(ctx context.Context, w *World) error {
 			}
 		}
 	}
+	var off []error // all of them: what was sent otherwise than it arrived stands beside it
 	for s, m := range w.Sent {
-		for _, n := range m {
+		for text, n := range m {
 			if n != 0 {
-				return fmt.Errorf("inbox of shard %d: a message was sent %+d times more often than applied", s, n)
+				off = append(off, fmt.Errorf("inbox of shard %d: a message was sent %+d times more often than applied: %s", s, n, text))
 			}
 		}
 	}
-	return nil
+	return errors.Join(off...)
 }
 
 // CheckStates compares leads as encoded by the engine with the replay's. Which epoch a version was made
