@@ -81,26 +81,15 @@ func (e *Engine) apply() error {
 	for _, id := range e.liveIDs() {
 		s := e.live[id]
 		c := s.readClock(wall, bounds{lp.heads.limit(id, s.st.got), lp.heads.trailing}, lp.skewed)
-		if s.ep != nil {
-			// Its clock readings are those of the open epoch. If time has passed a timer since, its epoch
-			// ends and the next one fires it.
-			var due bool
-			var err error
-			switch {
-			case len(s.queue) == 0:
-				due, err = s.due(c)
-			case !s.behind():
-				due, err = s.overdue(c)
-			}
-			if err != nil {
+		if s.ep != nil && lp.flight == nil {
+			if passed, err := s.passed(c); err != nil {
 				return err
-			}
-			if due && lp.flight == nil {
+			} else if passed {
 				return e.sendPart(func(x *shard) bool { return x == s || x.speaks() })
 			}
-			if len(s.queue) == 0 {
-				continue
-			}
+		}
+		if s.ep != nil && len(s.queue) == 0 {
+			continue
 		}
 		due, err := s.due(c)
 		if err != nil {

@@ -61,9 +61,6 @@ type Engine struct {
 	cuts      chan cutRequest
 	failed    chan error
 
-	// alone says that all shards are live here.
-	alone atomic.Bool
-
 	beforeStore func() // tests: a slow store
 
 	loop loop

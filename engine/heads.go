@@ -159,7 +159,9 @@ const aloneRest = 100 * time.Millisecond
 // follow watches the journals of all shards, for the place in time of those that run elsewhere.
 func (e *Engine) follow(ctx context.Context) {
 	rest := func() time.Duration {
-		if e.alone.Load() {
+		e.mu.RLock()
+		defer e.mu.RUnlock()
+		if len(e.live) == int(e.cfg.Shards) {
 			return aloneRest
 		}
 		return 0

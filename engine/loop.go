@@ -282,7 +282,6 @@ func (e *Engine) install(r restoration) error {
 }
 
 func (e *Engine) countShards() {
-	e.alone.Store(len(e.live) == int(e.cfg.Shards))
 	e.m.shards.WithLabelValues("live").Set(float64(len(e.live)))
 	e.m.shards.WithLabelValues("restoring").Set(float64(len(e.loop.restoring)))
 	e.m.shards.WithLabelValues("standby").Set(float64(len(e.standbys)))

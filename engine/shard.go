@@ -226,6 +226,18 @@ func (s *shard) due(c clockInput) (bool, error) {
 	return s.overdue(c)
 }
 
+// passed says whether time has passed something that the open epoch, whose clock readings are those of its beginning, does not see: it
+// ends, and the next one does it. One that is behind is late anyway.
+func (s *shard) passed(c clockInput) (bool, error) {
+	switch {
+	case len(s.queue) == 0:
+		return s.due(c)
+	case s.behind():
+		return false, nil
+	}
+	return s.overdue(c)
+}
+
 // overdue says whether a timer has come due at the given clock readings.
 func (s *shard) overdue(c clockInput) (bool, error) {
 	st := shardState{tick: s.st.tick, cap: c.cap, wall: c.wall, base: c.base, parts: slices.Clone(s.st.parts)}
