@@ -39,6 +39,12 @@ type Options struct {
 	OnFatal func(error)
 }
 
+// Within returns the options with the parts for blocks and memtables of a process that may take so many bytes of memory in all.
+func (o Options) Within(memory int64) Options {
+	o.CacheBytes, o.MemTableBytes = memory/8, min(defaultMemTableBytes, max(minMemTableBytes, memory/64))
+	return o
+}
+
 const (
 	defaultCacheBytes    = 64 << 20
 	minCacheBytes        = 1 << 20

@@ -21,7 +21,7 @@ func Run(ctx context.Context, t *Tape, set *rules.Set, dir string, memory int64)
 	if err != nil {
 		return fmt.Errorf("making a decoder: %w", err)
 	}
-	store, err := state.Open(state.Options{Dir: dir, App: App, CacheBytes: memory / 8, MemTableBytes: min(16<<20, max(256<<10, memory/64))})
+	store, err := state.Open(state.Options{Dir: dir, App: App}.Within(memory))
 	if err != nil {
 		return err
 	}

@@ -78,8 +78,7 @@ func takeBackup(ctx context.Context, c *config, cluster *kafka.Cluster, to strin
 	}
 	work := filepath.Join(to, "work")
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	store, err := state.Open(state.Options{Dir: work, App: c.App, ClusterID: cluster.ClusterID(), Instance: "backup",
-		CacheBytes: int64(c.Memory / 8), MemTableBytes: min(16<<20, max(256<<10, int64(c.Memory/64)))})
+	store, err := state.Open(state.Options{Dir: work, App: c.App, ClusterID: cluster.ClusterID(), Instance: "backup"}.Within(int64(c.Memory)))
 	if err != nil {
 		return nil, err
 	}

@@ -180,8 +180,8 @@ func (r *resharding) drain(ctx context.Context, cluster *kafka.Cluster) (err err
 	if err != nil {
 		return err
 	}
-	store, err := state.Open(state.Options{Dir: filepath.Join(r.work, "drain"), App: c.App, ClusterID: cluster.ClusterID(), Instance: c.Instance,
-		CacheBytes: int64(c.Memory / 8), MemTableBytes: min(16<<20, max(256<<10, int64(c.Memory/64)))})
+	store, err := state.Open(state.Options{Dir: filepath.Join(r.work, "drain"), App: c.App, ClusterID: cluster.ClusterID(), Instance: c.Instance}.
+		Within(int64(c.Memory)))
 	if err != nil {
 		return err
 	}

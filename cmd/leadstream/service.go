@@ -136,8 +136,7 @@ func (s *service) sourceTopics() []string {
 func (s *service) openEngine(ctx context.Context, partitions map[string]int32, registry *prometheus.Registry) error {
 	c := s.cfg
 	store, err := state.Open(state.Options{Dir: c.DataDir, App: c.App, ClusterID: s.cluster.ClusterID(), Instance: c.Instance,
-		CacheBytes: int64(c.Memory / 8), MemTableBytes: min(16<<20, max(256<<10, int64(c.Memory/64))), Logger: s.log,
-		OnFatal: func(err error) { s.storeFailed <- err }})
+		Logger: s.log, OnFatal: func(err error) { s.storeFailed <- err }}.Within(int64(c.Memory)))
 	if err != nil {
 		return err
 	}
