@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/url"
@@ -230,17 +229,9 @@ func (p *testProgram) checkCounts(records []oddRecord) {
 			want[r.reason]++
 		}
 	}
-	resp, err := p.http.Get(p.api() + "/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	text := p.metrics()
 	got := map[string]int{}
-	for _, m := range deadLetterMetric.FindAllStringSubmatch(string(text), -1) {
+	for _, m := range deadLetterMetric.FindAllStringSubmatch(text, -1) {
 		if n, err := strconv.Atoi(m[2]); err == nil && n > 0 {
 			got[m[1]] = n
 		}
@@ -248,7 +239,7 @@ func (p *testProgram) checkCounts(records []oddRecord) {
 	if !maps.Equal(got, want) {
 		p.t.Errorf("the metrics count dead letters as %v, want %v", got, want)
 	}
-	if m := eventsMetric.FindStringSubmatch(string(text)); m == nil || m[1] != strconv.Itoa(len(records)+int(p.shards)) {
+	if m := eventsMetric.FindStringSubmatch(text); m == nil || m[1] != strconv.Itoa(len(records)+int(p.shards)) {
 		p.t.Errorf("the metrics count %v events, want %d", m, len(records)+int(p.shards))
 	}
 }

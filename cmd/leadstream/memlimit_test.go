@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"math"
 	"os"
 	"runtime/debug"
@@ -48,16 +47,7 @@ func TestMemoryLimitOfARun(t *testing.T) {
 	}
 	b := broker.Shared(t)
 	p := startProgram(t, testProgramConfig{rules: write(t, "people.yaml", peopleRules), brokers: b.Addr(), partitions: 1, shards: 1})
-	resp, err := p.http.Get(p.api() + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), "\ngo_gc_gomemlimit_bytes 5.36870912e+08\n") { // memory: 256MiB
+	if !strings.Contains(p.metrics(), "\ngo_gc_gomemlimit_bytes 5.36870912e+08\n") { // memory: 256MiB
 		t.Error("/metrics does not show a limit of 512 MiB")
 	}
 	p.stop()

@@ -176,6 +176,21 @@ func (p *testProgram) get(path string, into any) (status int) {
 	return resp.StatusCode
 }
 
+// metrics returns what /metrics shows.
+func (p *testProgram) metrics() string {
+	p.t.Helper()
+	resp, err := p.http.Get(p.api() + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // reach waits until every shard's time has come to t.
 func (p *testProgram) reach(t int64) {
 	p.t.Helper()
