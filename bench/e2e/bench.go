@@ -211,20 +211,16 @@ func (b *bench) drains(ctx context.Context) error {
 		return err
 	}
 	o := b.opts
-	names := o.draining()
-	for rep := range o.reps {
-		for i := range names {
-			// Each repetition begins with another one, so that nobody always comes first.
-			c := contenderNamed(names[(i+rep)%len(names)])
-			d, err := b.drain(ctx, c)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.title, err)
-			}
-			d.rep = rep
-			b.res.drains = append(b.res.drains, d)
-			b.say("%d/%d %-14s %6.2f us/event, warm %6.2f, %9.0f events/s, %d MiB", rep+1, o.reps, c.name,
-				d.cpuPerEvent, d.warmCPU, d.rate, d.peak>>20)
+	for rep, name := range inTurns(o.reps, o.draining()) {
+		c := contenderNamed(name)
+		d, err := b.drain(ctx, c)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.title, err)
 		}
+		d.rep = rep
+		b.res.drains = append(b.res.drains, d)
+		b.say("%d/%d %-14s %6.2f us/event, warm %6.2f, %9.0f events/s, %d MiB", rep+1, o.reps, c.name,
+			d.cpuPerEvent, d.warmCPU, d.rate, d.peak>>20)
 	}
 	return nil
 }

@@ -95,16 +95,14 @@ func (b *bench) cores(ctx context.Context) error {
 	if b.opts.form == "full" {
 		b.res.aloneEvents = 2_000_000
 	}
-	for rep := range b.opts.reps {
-		for i := range 2 {
-			a, err := b.aloneRun(ctx, 1+(i+rep)%2)
-			if err != nil {
-				return err
-			}
-			a.rep = rep
-			b.res.alone = append(b.res.alone, a)
-			b.say("%d/%d the engine alone on %d: %6.2f us/event, warm %6.2f, %9.0f events/s, warm %9.0f", rep+1, b.opts.reps, a.Cores, a.CPU, a.WarmCPU, a.PerSecond, a.WarmPS)
+	for rep, cores := range inTurns(b.opts.reps, []int{1, 2}) {
+		a, err := b.aloneRun(ctx, cores)
+		if err != nil {
+			return err
 		}
+		a.rep = rep
+		b.res.alone = append(b.res.alone, a)
+		b.say("%d/%d the engine alone on %d: %6.2f us/event, warm %6.2f, %9.0f events/s, warm %9.0f", rep+1, b.opts.reps, a.Cores, a.CPU, a.WarmCPU, a.PerSecond, a.WarmPS)
 	}
 	return nil
 }

@@ -69,25 +69,22 @@ func (b *bench) growth(ctx context.Context) error {
 		return err
 	}
 	b.res.growths, b.res.growthEvents = gs, events
-	for rep := range b.opts.reps {
-		for i := range gs {
-			g := gs[(i+rep)%len(gs)]
-			r, err := b.newRun(c, g.topic(), events, 1)
-			if err != nil {
-				return err
-			}
-			r.shards, r.env, r.processes = g.shards, g.env, g.procs
-			if g.lines > 0 {
-				r.rules = linedRules(g.lines)
-			}
-			d, err := b.drainRun(ctx, c, r, nil)
-			if err != nil {
-				return fmt.Errorf("%s: %w", g.what, err)
-			}
-			d.rep = rep
-			g.drains = append(g.drains, d)
-			b.say("%d/%d %-36s %6.2f us/event, %9.0f events/s", rep+1, b.opts.reps, g.what, d.cpuPerEvent, d.rate)
+	for rep, g := range inTurns(b.opts.reps, gs) {
+		r, err := b.newRun(c, g.topic(), events, 1)
+		if err != nil {
+			return err
 		}
+		r.shards, r.env, r.processes = g.shards, g.env, g.procs
+		if g.lines > 0 {
+			r.rules = linedRules(g.lines)
+		}
+		d, err := b.drainRun(ctx, c, r, nil)
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.what, err)
+		}
+		d.rep = rep
+		g.drains = append(g.drains, d)
+		b.say("%d/%d %-36s %6.2f us/event, %9.0f events/s", rep+1, b.opts.reps, g.what, d.cpuPerEvent, d.rate)
 	}
 	for _, name := range made {
 		if err := deleteTopics(ctx, b.adm, name, name); err != nil {

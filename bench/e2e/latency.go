@@ -42,18 +42,16 @@ func (b *bench) latencies(ctx context.Context) error {
 	names := slices.DeleteFunc(slices.Clone(b.opts.contenders), func(name string) bool {
 		return !contenderNamed(name).latency || b.opts.form == "quick" && name == streamsEOS
 	})
-	for rep := range b.opts.reps {
-		for i := range names {
-			c := contenderNamed(names[(i+rep)%len(names)])
-			ls, err := b.pacedRun(ctx, c, phases)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.title, err)
-			}
-			for _, l := range ls {
-				l.rep = rep
-				b.res.latencies = append(b.res.latencies, l)
-				b.say("%d/%d %6d/s %-14s p50 %.1f ms, p99 %.1f ms, %d stage changes", rep+1, b.opts.reps, l.rate, c.name, ms(l.p50), ms(l.p99), l.changes)
-			}
+	for rep, name := range inTurns(b.opts.reps, names) {
+		c := contenderNamed(name)
+		ls, err := b.pacedRun(ctx, c, phases)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.title, err)
+		}
+		for _, l := range ls {
+			l.rep = rep
+			b.res.latencies = append(b.res.latencies, l)
+			b.say("%d/%d %6d/s %-14s p50 %.1f ms, p99 %.1f ms, %d stage changes", rep+1, b.opts.reps, l.rate, c.name, ms(l.p50), ms(l.p99), l.changes)
 		}
 	}
 	return nil
@@ -148,12 +146,8 @@ func (b *bench) latencyTable(w *bytes.Buffer) {
 		"| events/s | | p50 ms | p99 ms | worst ms | stage changes | CPU, %% of a core |\n| --- | --- | --- | --- | --- | --- | --- |\n",
 		b.warmFor(), warmRate, b.opts.latencyFor, generatorLinger, eagerTimes, fmt.Sprint(warming))
 	for _, rate := range slices.Sorted(slices.Values(b.opts.rates)) {
-		for _, name := range b.opts.contenders {
-			ls := b.res.latencyOf(name, rate)
-			if len(ls) == 0 {
-				continue
-			}
-			fmt.Fprintf(w, "| %d | %s %s %s |\n", rate, ls[0].contender.title, latencyCells(ls),
+		for c, ls := range byContender(b, func(name string) []*latency { return b.res.latencyOf(name, rate) }) {
+			fmt.Fprintf(w, "| %d | %s %s %s |\n", rate, c.title, latencyCells(ls),
 				spreadOf(ls, func(l *latency) float64 { return 100 * l.cpu }).format("%.0f"))
 		}
 	}

@@ -64,17 +64,15 @@ func (b *bench) liveBytes(ctx context.Context) error {
 		return !c.outputs || !c.latency
 	})
 	reps := min(b.opts.reps, liveReps)
-	for rep := range reps {
-		for i := range names {
-			c := contenderNamed(names[(i+rep)%len(names)])
-			l, err := b.liveRun(ctx, c)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.title, err)
-			}
-			l.rep = rep
-			b.res.live = append(b.res.live, l)
-			b.say("%d/%d live %-14s %6.1f bytes/event, busy leads written %.1f times, %.0f%% of a core", rep+1, reps, c.name, l.perEvent(l.all), l.perBusy(), 100*l.cpu)
+	for rep, name := range inTurns(reps, names) {
+		c := contenderNamed(name)
+		l, err := b.liveRun(ctx, c)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.title, err)
 		}
+		l.rep = rep
+		b.res.live = append(b.res.live, l)
+		b.say("%d/%d live %-14s %6.1f bytes/event, busy leads written %.1f times, %.0f%% of a core", rep+1, reps, c.name, l.perEvent(l.all), l.perBusy(), 100*l.cpu)
 	}
 	return nil
 }

@@ -28,24 +28,20 @@ func (b *bench) liveTable(w *bytes.Buffer) {
 		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
 		liveRate, liveIntervals*b.liveInterval(), settle+b.liveInterval(), b.res.live[len(b.res.live)-1].rep+1, b.liveInterval())
 	leads := ""
-	for _, name := range b.opts.contenders {
-		runs := b.res.liveOf(name)
-		if len(runs) == 0 {
-			continue
-		}
+	for c, runs := range byContender(b, b.res.liveOf) {
 		cell := func(verb string, of func(*liveBytes) float64) string { return spreadOf(runs, of).format(verb) }
 		each := func(of func(*liveBytes) int64) string {
 			return cell("%.1f", func(l *liveBytes) float64 { return l.perEvent(of(l)) })
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", runs[0].contender.title, each(func(l *liveBytes) int64 { return l.all }),
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.title, each(func(l *liveBytes) int64 { return l.all }),
 			each(func(l *liveBytes) int64 { return l.state }), each(func(l *liveBytes) int64 { return l.journal }), each(func(l *liveBytes) int64 { return l.outputs }),
-			cell("%.3f", func(l *liveBytes) float64 { return l.perEvent(l.all) / workload.LoadEventBytes }), b.res.liveInProportion(name).format("%.2f"),
+			cell("%.3f", func(l *liveBytes) float64 { return l.perEvent(l.all) / workload.LoadEventBytes }), b.res.liveInProportion(c.name).format("%.2f"),
 			each(func(l *liveBytes) int64 { return l.broker }), cell("%.0f", func(l *liveBytes) float64 { return l.rate }), cell("%.0f", func(l *liveBytes) float64 { return 100 * l.cpu }))
 		metric := ""
 		if runs[0].checkpointed > 0 {
 			metric = cell("%.0f", func(l *liveBytes) float64 { return l.checkpointed })
 		}
-		leads += fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", runs[0].contender.title, cell("%.0f", func(l *liveBytes) float64 { return float64(l.leads) }),
+		leads += fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.title, cell("%.0f", func(l *liveBytes) float64 { return float64(l.leads) }),
 			cell("%.0f", func(l *liveBytes) float64 { return float64(l.records) }), metric, cell("%.1f", func(l *liveBytes) float64 { return l.perLead() }),
 			cell("%.0f", func(l *liveBytes) float64 { return float64(l.busy) }), cell("%.1f", func(l *liveBytes) float64 { return l.perBusy() }),
 			cell("%.0f", func(l *liveBytes) float64 { return float64(l.least) }), cell("%.1f", func(l *liveBytes) float64 { return l.enoughPercent() }))

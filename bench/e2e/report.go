@@ -42,12 +42,28 @@ func (r *results) of(name string) []*drained {
 	return slices.DeleteFunc(slices.Clone(r.drains), func(d *drained) bool { return d.contender.name != name })
 }
 
-// drained goes through those that drained, in the order in which they were asked for, with their drains by repetition.
-func (b *bench) drained() iter.Seq2[*contender, []*drained] {
-	return func(yield func(*contender, []*drained) bool) {
+// drained goes through those that drained, with their drains by repetition.
+func (b *bench) drained() iter.Seq2[*contender, []*drained] { return byContender(b, b.res.of) }
+
+// byContender goes through the contenders that something was measured of, in the order in which they were asked for.
+func byContender[T any](b *bench, of func(name string) []T) iter.Seq2[*contender, []T] {
+	return func(yield func(*contender, []T) bool) {
 		for _, name := range b.opts.contenders {
-			if runs := b.res.of(name); len(runs) > 0 && !yield(runs[0].contender, runs) {
+			if runs := of(name); len(runs) > 0 && !yield(contenderNamed(name), runs) {
 				return
+			}
+		}
+	}
+}
+
+// inTurns goes through all in each of so many repetitions. Each begins with another one, so that nobody always comes first.
+func inTurns[T any](reps int, all []T) iter.Seq2[int, T] {
+	return func(yield func(int, T) bool) {
+		for rep := range reps {
+			for i := range all {
+				if !yield(rep, all[(i+rep)%len(all)]) {
+					return
+				}
 			}
 		}
 	}
