@@ -117,6 +117,12 @@ func (c *Cluster) options(role string, more ...kgo.Opt) []kgo.Opt {
 	return append(opts, more...)
 }
 
+// compression is how all that is written is compressed. Beside snappy, zstd took some 0.7 of the bytes of a drained topic and 0.85 of those
+// at a live rate, for as much CPU as could be measured.
+func compression() kgo.Opt {
+	return kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression())
+}
+
 // The roles of clients, which brokers see in client ids.
 const (
 	roleAdmin, roleGroup, roleInputs, roleCommit = "admin", "group", "inputs", "commit"

@@ -44,7 +44,7 @@ type Filler struct {
 func (c *Cluster) Filler() (*Filler, error) {
 	cl, err := kgo.NewClient(c.options("fill", kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(maxBuffered), kgo.MaxBufferedBytes(maxBufferedBytes),
-		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()), kgo.ProducerBatchMaxBytes(c.cfg.maxRecord()))...)
+		compression(), kgo.ProducerBatchMaxBytes(c.cfg.maxRecord()))...)
 	if err != nil {
 		return nil, fmt.Errorf("opening producer: %w", err)
 	}

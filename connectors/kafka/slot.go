@@ -53,7 +53,7 @@ func (s *slot) init(ctx context.Context) error {
 		// Everything goes out in one request per broker, with the flush. Sending from the first record on was
 		// measured slower: several requests, each joining the transaction anew.
 		kgo.ManualFlushing(),
-		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
+		compression(),
 		kgo.ProducerBatchMaxBytes(s.c.cfg.maxRecord()),
 		// A transaction is bounded by who makes it; blocking inside one would only hide a mistake there.
 		kgo.MaxBufferedRecords(1<<30),
