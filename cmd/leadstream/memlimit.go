@@ -12,11 +12,18 @@ func (c *config) memoryLimit() int64 {
 	return int64(c.Memory) + max(int64(c.Memory)/2, leastSpare)
 }
 
-// limitMemory sets the limit, unless the environment has one, which then holds. With the broker inside of the process
-// there is none: what that one keeps is in the same memory, and no budget bounds it.
+// gcPercent lets the heap grow to three times what lives before it is collected, not to twice that, as the limit bounds it: draining
+// 6 million events took 0.91 of the CPU (0.75 to 0.98 in five pairs of runs) and a third more memory.
+const gcPercent = 200
+
+// limitMemory sets the limit, and with it how often the collector runs below it, unless the environment says either, which then holds.
+// With the broker inside of the process there is no limit: what that one keeps is in the same memory, and no budget bounds it.
 func (c *config) limitMemory(sys system) {
 	if own, _ := sys.getenv("GOMEMLIMIT"); own != "" || c.Embedded.Enabled {
 		return
 	}
 	debug.SetMemoryLimit(c.memoryLimit())
+	if own, _ := sys.getenv("GOGC"); own == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 }

@@ -23,7 +23,8 @@ func command(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	p := program{out: &out, err: &errOut, sys: testSystem(nil)}
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1)) // some commands set one
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1)) // some commands set these
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	err := p.run(t.Context(), args)
 	if err != nil {
 		errOut.WriteString(err.Error())
