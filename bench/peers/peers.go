@@ -84,6 +84,8 @@ type Streams struct {
 	ClassPath string
 	// Broker is its address; In and Out are topics, App is the application id and group, StateDir where it keeps its stores.
 	Broker, In, Out, App, StateDir string
+	// Heap is the most that Java may take for objects, in GiB. Default 1.
+	Heap int
 	// Settings are further variables of its environment.
 	Settings []string
 }
@@ -91,7 +93,7 @@ type Streams struct {
 // Command is the program with two threads, and a cache that holds all leads, so that the store below is not looked into for every
 // event. It ends with ctx.
 func (s Streams) Command(ctx context.Context) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "java", "-Xmx1g", "-Xms1g", "-XX:+UseParallelGC", "-cp", s.ClassPath,
+	cmd := exec.CommandContext(ctx, "java", fmt.Sprintf("-Xmx%dg", max(1, s.Heap)), "-Xms1g", "-XX:+UseParallelGC", "-cp", s.ClassPath,
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "peers.StreamsApp")
 	cmd.Env = append(os.Environ(), "BROKERS="+s.Broker, "IN_TOPIC="+s.In, "OUT_TOPIC="+s.Out, "APP="+s.App, "STATE_DIR="+s.StateDir,
 		"STREAMS_NUM_STREAM_THREADS=2", "STREAMS_REPLICATION_FACTOR=1", "STREAMS_STATESTORE_CACHE_MAX_BYTES=268435456")

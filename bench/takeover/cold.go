@@ -90,7 +90,7 @@ func (m *bench) coldPeer(ctx context.Context, p *peer, emptied bool) (start, err
 
 // came waits for a program to be ready by its own word, and to have gone on by its group's.
 func (m *bench) came(ctx context.Context, group string, from [shards]int64, p *process, ready func() (time.Time, bool)) (s start, err error) {
-	going, err := m.moved(ctx, group, from)
+	going, err := m.moved(ctx, group, from, p)
 	if err != nil {
 		return s, err
 	}

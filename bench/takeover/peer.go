@@ -19,6 +19,9 @@ import (
 // peerApp is the application id of the Kafka Streams program, and its group.
 const peerApp = "takeover-streams"
 
+// peerHeap is its heap, in GiB: with one it ran out of memory over two million leads.
+const peerHeap = 4
+
 // peer is the Kafka Streams program with its directory. It reads the same topic and keeps a state of its own for every
 // lead, so what it restores is the same leads.
 type peer struct {
@@ -44,6 +47,7 @@ func (m *bench) newPeer(ctx context.Context) (*peer, error) {
 // start starts it, exactly once as leadstream, with a thread for each shard.
 func (p *peer) start() error {
 	s := peers.Streams{ClassPath: p.classes, Broker: p.addr, In: source, Out: peerApp + ".transitions", App: peerApp, StateDir: p.state(),
+		Heap:     peerHeap,
 		Settings: []string{"STREAMS_PROCESSING_GUARANTEE=exactly_once_v2", "STREAMS_CONSUMER_SESSION_TIMEOUT_MS=6000"}}
 	if err := os.RemoveAll(p.log()); err != nil {
 		return err
@@ -87,9 +91,16 @@ func (m *bench) offsets(ctx context.Context, group string) (at [shards]int64) {
 	return at
 }
 
-// moved waits until a group has committed events of every shard beyond some positions.
-func (m *bench) moved(ctx context.Context, group string, from [shards]int64) (at time.Time, err error) {
+// moved waits until a program's group has committed events of every shard beyond some positions.
+func (m *bench) moved(ctx context.Context, group string, from [shards]int64, p *process) (at time.Time, err error) {
+	ended := false
 	err = m.await(ctx, group+" to go on in every shard", 10*time.Minute, func() bool {
+		select {
+		case <-p.gone:
+			ended = true
+			return true
+		default:
+		}
 		now := m.offsets(ctx, group)
 		for i := range now {
 			if now[i] <= from[i] {
@@ -99,6 +110,9 @@ func (m *bench) moved(ctx context.Context, group string, from [shards]int64) (at
 		at = time.Now()
 		return true
 	})
+	if ended {
+		err = fmt.Errorf("the program of %s ended before it went on in every shard", group)
+	}
 	return at, err
 }
 
@@ -123,7 +137,7 @@ func (m *bench) fillPeer(ctx context.Context, p *peer) error {
 	if err := p.start(); err != nil {
 		return err
 	}
-	if _, err := m.moved(ctx, peerApp, last); err != nil {
+	if _, err := m.moved(ctx, peerApp, last, p.proc); err != nil {
 		return fmt.Errorf("%w: %s", err, p.lastWords())
 	}
 	p.proc.end(syscall.SIGTERM)
