@@ -59,6 +59,7 @@ const (
 	timedName      = "leadstream-timed"
 	otherName      = "other"
 	scanName       = "scan"
+	decodeName     = "decode"
 	throughName    = "passthrough"
 	streamsEOS     = "kstreams-eos"
 	streamsALOS    = "kstreams-alos"
@@ -70,7 +71,7 @@ var contenders = []contender{
 	{name: otherName, title: "leadstream, the other build", asked: true, outputs: true, committed: true, latency: true, start: startOther},
 	{name: "consume", title: "limit: consume only", quick: true, start: startLimit("consume")},
 	{name: scanName, title: "limit: consume and scan the needed fields by hand", quick: true, start: startLimit("scan")},
-	{name: "decode", title: "consume and decode as leadstream does", start: startLimit("decode")},
+	{name: decodeName, title: "consume and decode as leadstream does", start: startLimit("decode")},
 	{name: throughName, title: "limit: pass-through in transactions, without state", committed: true, latency: true, undrained: true, start: startThrough},
 	{name: streamsEOS, title: "Kafka Streams, exactly once v2", quick: true, outputs: true, committed: true, latency: true,
 		start: startStreams("STREAMS_PROCESSING_GUARANTEE=exactly_once_v2")},

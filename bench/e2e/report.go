@@ -205,7 +205,12 @@ func (b *bench) drainTable(w *bytes.Buffer) {
 // inProportion divides a figure of leadstream by that of another contender, repetition by repetition: what else the
 // machine does then weighs on both.
 func (r *results) inProportion(name string, of func(*drained) float64) spread {
-	return ratios(r.of(leadstreamName), r.of(name), repOf, of)
+	return r.proportion(leadstreamName, name, of)
+}
+
+// proportion is inProportion of any contender.
+func (r *results) proportion(name, other string, of func(*drained) float64) spread {
+	return ratios(r.of(name), r.of(other), repOf, of)
 }
 
 func repOf(d *drained) int { return d.rep }

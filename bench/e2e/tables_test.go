@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ func measured(t *testing.T) *bench {
 		}
 		drain(leadstreamName, 1, 500_000, 2070)
 		drain(scanName, 0.5, 2_000_000, 0)
+		drain(decodeName, 0.75, 990_000, 0)
 		drain(streamsEOS, 8+float64(rep)*8, 90_000, 4140)
 		for _, l := range []struct {
 			name string
@@ -110,6 +112,23 @@ func TestTargets(t *testing.T) {
 		}
 		if len(found) != 1 || found[0].found != want[0] || found[0].reached != want[1] {
 			t.Errorf("%s: %+v, want %v", goal, found, want)
+		}
+	}
+}
+
+// TestTargetsBesideLimits: where the goal is a proportion to another program, it stands beside what no program can better.
+func TestTargetsBesideLimits(t *testing.T) {
+	text := string(measured(t).text())
+	for goal, limit := range map[string]string{
+		"1/8 (0.125)":                  "0.070 (0.047 to 0.094)",
+		"2.3 times consume and scan":   "1.50 (1.50 to 1.50)",
+		"5 times Kafka Streams":        "11.00 (11.00 to 11.00)",
+		"1/5 of Kafka Streams exactly": "0.08 (0.08 to 0.08)",
+		"at least once at its best":    "0.25 (0.25 to 0.25)",
+		"pass-through |":               "",
+	} {
+		if !regexp.MustCompile(`(?m)^\| [^|]*` + regexp.QuoteMeta(goal) + `.* \| ` + regexp.QuoteMeta(limit) + ` \|$`).MatchString(text) {
+			t.Errorf("%s: no line that ends in %q in\n%s", goal, limit, text)
 		}
 	}
 }
@@ -261,7 +280,7 @@ func TestLeadBytes(t *testing.T) {
 func TestRatiosOfWhatWasMeasured(t *testing.T) {
 	b := measured(t)
 	b.res.drains[0].warmCPU = 0 // the first repetition was too short
-	b.res.drains = b.res.drains[:5]
+	b.res.drains = b.res.drains[:6]
 	if got := b.res.inProportion(scanName, warmCPU).format("%.1f"); got != "2.0" {
 		t.Errorf("in proportion %q", got)
 	}
