@@ -72,6 +72,7 @@ var contenders = []contender{
 	{name: "consume", title: "limit: consume only", quick: true, start: startLimit("consume")},
 	{name: scanName, title: "limit: consume and scan the needed fields by hand", quick: true, start: startLimit("scan")},
 	{name: decodeName, title: "consume and decode as leadstream does", start: startLimit("decode")},
+	{name: "loop", title: "consume, decode and score in a Go map, nothing written", start: startLimit("loop")},
 	{name: throughName, title: "limit: pass-through in transactions, without state", committed: true, latency: true, undrained: true, start: startThrough},
 	{name: streamsEOS, title: "Kafka Streams, exactly once v2", quick: true, outputs: true, committed: true, latency: true,
 		start: startStreams("STREAMS_PROCESSING_GUARANTEE=exactly_once_v2")},

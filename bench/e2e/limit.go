@@ -19,7 +19,7 @@ import (
 	"leadstream/state/lead"
 )
 
-// limitCommand makes this program one of the limits: what reading alone costs.
+// limitCommand makes this program one of the limits: what reading alone costs, and what a score in memory costs beyond it.
 const limitCommand = "limit"
 
 // limitEvents is about how many events a limit reads: one pass over the topic may take no time at all.
@@ -28,7 +28,7 @@ const limitEvents = 4_000_000
 // limitMain consumes a topic of so many events again and again until it is told to stop.
 func limitMain(args []string) error {
 	if len(args) != 4 {
-		return errors.New("usage: limit consume|scan|decode BROKER TOPIC EVENTS")
+		return errors.New("usage: limit consume|scan|decode|loop BROKER TOPIC EVENTS")
 	}
 	var sum uint64
 	work, err := limitWork(args[0], &sum)
@@ -86,21 +86,26 @@ func limitWork(mode string, sum *uint64) (func(*kgo.Record), error) {
 		return func(r *kgo.Record) { *sum += uint64(len(r.Value)) }, nil
 	case "scan":
 		return func(r *kgo.Record) { *sum += handScan(r.Value) }, nil
-	case "decode":
+	case "decode", "loop":
 		newDecoder, err := formats.New(formats.Config{})
 		if err != nil {
 			return nil, err
 		}
 		d := newDecoder()
 		var ev lead.Event
+		l := loop{leads: map[string]*looped{}}
 		return func(r *kgo.Record) {
 			rec := engine.Record{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
-			if d.Decode(&rec, rec.Timestamp, &ev) == nil {
-				*sum += ev.MessageHash + uint64(ev.Time)
+			if d.Decode(&rec, rec.Timestamp, &ev) != nil {
+				return
+			}
+			*sum += ev.MessageHash + uint64(ev.Time)
+			if mode == "loop" {
+				l.add(r.Key, &ev)
 			}
 		}, nil
 	}
-	return nil, errors.New("mode " + strconv.Quote(mode) + ": consume, scan or decode")
+	return nil, errors.New("mode " + strconv.Quote(mode) + ": consume, scan, decode or loop")
 }
 
 // handScan finds the four fields that the logic needs by their text, without looking whether the rest is
