@@ -71,6 +71,7 @@ func round(t *testing.T, seed uint64, faults int, sum *summary) {
 	n.began = time.Now()
 	var producing sync.WaitGroup
 	producing.Go(n.produce)
+	t.Cleanup(producing.Wait)
 	defer func() {
 		if t.Failed() {
 			t.Logf("the program's log ends\n%s", n.tail())

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -130,9 +128,10 @@ group: {session_timeout: 3s}
 	return f
 }
 
-// produce writes events of weeks that are past until there are enough: those of ordered leads keyed and in order, those
-// of others on any partition, late, twice or broken.
+// produce writes events of weeks that are past until there are enough or the test is over: those of ordered leads keyed
+// and in order, those of others on any partition, late, twice or broken.
 func (f *fault) produce() {
+	ctx := f.t.Context()
 	rng := rand.New(rand.NewPCG(f.seed, 1))
 	at := time.Now().UnixMilli() - 75*faultDay
 	web, mail := f.app+".web", f.app+".mail"
@@ -144,9 +143,8 @@ func (f *fault) produce() {
 		}
 		r.Partition = part
 		f.sent++
-		f.client.Produce(context.Background(), r, func(_ *kgo.Record, err error) {
-			// A client that is closed is a test's that has ended: it has failed already.
-			if err != nil && !errors.Is(err, kgo.ErrClientClosed) {
+		f.client.Produce(ctx, r, func(_ *kgo.Record, err error) {
+			if err != nil && ctx.Err() == nil {
 				f.t.Errorf("producing: %v", err)
 			}
 		})
@@ -156,6 +154,8 @@ func (f *fault) produce() {
 		if i%50 == 0 {
 			time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
 			select {
+			case <-ctx.Done():
+				return
 			case <-f.enough:
 				i = faultEvents
 			case order := <-f.orders:
@@ -191,7 +191,11 @@ func (f *fault) produce() {
 		send([]string{web, mail}[rng.IntN(2)], rng.Int32N(4), id, value)
 	}
 	f.ended = time.Now()
-	<-f.enough
+	select {
+	case <-ctx.Done():
+		return
+	case <-f.enough:
+	}
 	// One last event on every partition brings all shards to the same time.
 	f.until = at + faultDay
 	at, ahead = f.until, 0
@@ -200,7 +204,7 @@ func (f *fault) produce() {
 			send(topic, p, "", fmt.Sprintf(`{"userId":"end-%d","timestamp":%d,"type":"page"}`, p, f.until))
 		}
 	}
-	if err := f.client.Flush(context.Background()); err != nil {
+	if err := f.client.Flush(ctx); err != nil && ctx.Err() == nil {
 		f.t.Errorf("producing: %v", err)
 	}
 }

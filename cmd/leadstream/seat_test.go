@@ -120,10 +120,20 @@ func (f *fault) stop(s *seat) {
 	f.signal(s, os.Interrupt)
 	err := <-s.ended
 	s.wanted = false
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitCluster && (exit.ExitCode() != exitDataDir || !s.damaged)) {
+	if err != nil && !s.mayEnd(err) {
 		f.t.Fatalf("%s did not end in order: %v\n%s", s.name, err, f.tail())
 	}
+}
+
+// mayEnd reports whether an instance that was interrupted may end with this error. The interrupt itself may end one that
+// was started a moment ago: the first thing that it does is to ask for signals.
+func (s *seat) mayEnd(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return exit.ExitCode() == exitCluster || exit.ExitCode() == exitDataDir && s.damaged || ok && status.Signal() == syscall.SIGINT
 }
 
 func (f *fault) signal(s *seat, sig os.Signal) {
