@@ -100,7 +100,7 @@ func (m *bench) came(ctx context.Context, group string, from [shards]int64, p *p
 		at, ok := ready()
 		s.ready = at.Sub(p.started).Seconds() * 1000
 		return ok
-	})
+	}, p)
 }
 
 // table has both side by side.

@@ -149,7 +149,7 @@ func (m *bench) fill(ctx context.Context, cl *kgo.Client, one *instance) error {
 			}
 		}
 		return true
-	}); err != nil {
+	}, one.proc); err != nil {
 		return err
 	}
 	one.end(syscall.SIGTERM)
@@ -246,7 +246,7 @@ func (m *bench) restore(ctx context.Context, one, two *instance, rep int) error 
 			return true
 		}
 		return false
-	}); err != nil {
+	}, two.proc); err != nil {
 		return err
 	}
 	return m.settled(ctx, one, two)
@@ -295,12 +295,16 @@ func (m *bench) live(ctx context.Context, i *instance, since time.Time, n int) (
 		}
 		at = l[n-1].at
 		return true
-	})
+	}, i.proc)
 	return at, err
 }
 
 // settled waits until the shards are spread evenly and each is followed by all others.
 func (m *bench) settled(ctx context.Context, all ...*instance) error {
+	var by []*process
+	for _, i := range all {
+		by = append(by, i.proc)
+	}
 	return m.await(ctx, "the shards to be spread and followed", 10*time.Minute, func() bool {
 		for _, i := range all {
 			v := i.status(ctx)
@@ -314,11 +318,19 @@ func (m *bench) settled(ctx context.Context, all ...*instance) error {
 			}
 		}
 		return true
-	})
+	}, by...)
 }
 
-func (m *bench) await(ctx context.Context, what string, atMost time.Duration, is func() bool) error {
+// await waits until something is, for as long as the programs that are to bring it about run.
+func (m *bench) await(ctx context.Context, what string, atMost time.Duration, is func() bool, by ...*process) error {
 	for deadline := time.Now().Add(atMost); !is(); {
+		for _, p := range by {
+			select {
+			case <-p.gone:
+				return fmt.Errorf("a program ended while waiting for %s", what)
+			default:
+			}
+		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("waited %s for %s", atMost, what)
 		}

@@ -93,14 +93,7 @@ func (m *bench) offsets(ctx context.Context, group string) (at [shards]int64) {
 
 // moved waits until a program's group has committed events of every shard beyond some positions.
 func (m *bench) moved(ctx context.Context, group string, from [shards]int64, p *process) (at time.Time, err error) {
-	ended := false
 	err = m.await(ctx, group+" to go on in every shard", 10*time.Minute, func() bool {
-		select {
-		case <-p.gone:
-			ended = true
-			return true
-		default:
-		}
 		now := m.offsets(ctx, group)
 		for i := range now {
 			if now[i] <= from[i] {
@@ -109,10 +102,7 @@ func (m *bench) moved(ctx context.Context, group string, from [shards]int64, p *
 		}
 		at = time.Now()
 		return true
-	})
-	if ended {
-		err = fmt.Errorf("the program of %s ended before it went on in every shard", group)
-	}
+	}, p)
 	return at, err
 }
 
