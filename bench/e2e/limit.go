@@ -84,28 +84,31 @@ func limitWork(mode string, sum *uint64) (func(*kgo.Record), error) {
 	switch mode {
 	case "consume":
 		return func(r *kgo.Record) { *sum += uint64(len(r.Value)) }, nil
-	case "scan":
+	case scanName:
 		return func(r *kgo.Record) { *sum += handScan(r.Value) }, nil
-	case "decode", "loop":
-		newDecoder, err := formats.New(formats.Config{})
-		if err != nil {
-			return nil, err
-		}
-		d := newDecoder()
-		var ev lead.Event
+	case decodeName:
+		return decoding(func(_ []byte, ev *lead.Event) { *sum += ev.MessageHash + uint64(ev.Time) })
+	case "loop":
 		l := loop{leads: map[string]*looped{}}
-		return func(r *kgo.Record) {
-			rec := engine.Record{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
-			if d.Decode(&rec, rec.Timestamp, &ev) != nil {
-				return
-			}
-			*sum += ev.MessageHash + uint64(ev.Time)
-			if mode == "loop" {
-				l.add(r.Key, &ev)
-			}
-		}, nil
+		return decoding(l.add)
 	}
 	return nil, errors.New("mode " + strconv.Quote(mode) + ": consume, scan, decode or loop")
+}
+
+// decoding decodes a record as leadstream does, and uses it unless that fails.
+func decoding(use func(key []byte, ev *lead.Event)) (func(*kgo.Record), error) {
+	newDecoder, err := formats.New(formats.Config{})
+	if err != nil {
+		return nil, err
+	}
+	d := newDecoder()
+	var ev lead.Event
+	return func(r *kgo.Record) {
+		rec := engine.Record{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
+		if d.Decode(&rec, rec.Timestamp, &ev) == nil {
+			use(r.Key, &ev)
+		}
+	}, nil
 }
 
 // handScan finds the four fields that the logic needs by their text, without looking whether the rest is

@@ -45,10 +45,15 @@ const (
 	reachedUndefined = "-"
 )
 
+// unmeasured is a goal of which the run says nothing.
+func unmeasured(goal string) target {
+	return target{goal: goal, found: notMeasured, reached: reachedUndefined}
+}
+
 // judge says whether the median is as asked for, and in how many repetitions that was otherwise.
 func judge(goal string, s spread, verb string, ok func(float64) bool) target {
 	if len(s) == 0 {
-		return target{goal: goal, found: notMeasured, reached: reachedUndefined}
+		return unmeasured(goal)
 	}
 	met := 0
 	for _, x := range s {
@@ -103,7 +108,7 @@ func (b *bench) latencyTargets() []target {
 	p99 := func(l *latency) float64 { return ms(l.p99) }
 	var ts []target
 	for _, rate := range []int{500, 5000, 50_000} {
-		t := target{goal: fmt.Sprintf("from an event to its stage change at %d/s: p50 and p99, ms", rate), found: notMeasured, reached: reachedUndefined}
+		t := unmeasured(fmt.Sprintf("from an event to its stage change at %d/s: p50 and p99, ms", rate))
 		if ls := r.latencyOf(leadstreamName, rate); len(ls) > 0 {
 			t.found = spreadOf(ls, func(l *latency) float64 { return ms(l.p50) }).format("%.1f") + "; " + spreadOf(ls, p99).format("%.1f")
 			t.reached = "measured"
@@ -125,7 +130,7 @@ func (b *bench) memoryTargets() []target {
 	const heap, most, uniform = "hot lead in cache at most 1 KiB of heap all told: bytes by number of events",
 		"10M leads on disk with a 512 MiB budget keep the process under 1 GiB: peak MiB",
 		"the rate at uniform access at least half of Pebble's own of reading, changing and writing"
-	ts := []target{judge(heap, nil, "", nil), judge(most, nil, "", nil), judge(uniform, nil, "", nil)}
+	ts := []target{unmeasured(heap), unmeasured(most), unmeasured(uniform)}
 	if all := b.res.leadBytes; len(all) > 0 {
 		var found []string
 		met := 0
@@ -175,7 +180,7 @@ func (b *bench) growthTargets() []target {
 
 func (b *bench) otherTargets() []target {
 	r := &b.res
-	live := target{goal: "live score read p50 and p99 under full load, ms", found: notMeasured, reached: reachedUndefined}
+	live := unmeasured("live score read p50 and p99 under full load, ms")
 	if len(r.reads) > 0 {
 		live.found = spreadOf(r.reads, func(x *reads) float64 { return x.at(50) }).format("%.2f") + "; " +
 			spreadOf(r.reads, func(x *reads) float64 { return x.at(99) }).format("%.2f")
