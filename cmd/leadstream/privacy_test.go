@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -202,16 +201,7 @@ func (p *privacyRun) ask(method, path, body string) (int, []byte) {
 		p.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := p.http.Do(req)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return resp.StatusCode, answer
+	return p.answer(p.http.Do(req))
 }
 
 // TestNothingIsLeft erases people, members of an account, of whom the program and a real broker have everything, by command line and HTTP, and looks
@@ -256,7 +246,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	}
 	p.firm(4, people)
-	_, metrics := p.ask(http.MethodGet, "/metrics", "")
+	metrics := []byte(p.metrics())
 	if who := p.found(metrics); len(who) > 0 || !bytes.Contains(metrics, []byte("leadstream_engine_nodes_removed_total")) {
 		t.Errorf("the metrics name %v", who)
 	}

@@ -161,33 +161,32 @@ func (p *testProgram) wait(what string, done func() bool) {
 // get asks the API.
 func (p *testProgram) get(path string, into any) (status int) {
 	p.t.Helper()
-	resp, err := p.http.Get(p.api() + path)
+	status, body := p.answer(p.http.Get(p.api() + path))
+	if status == http.StatusOK {
+		if err := json.Unmarshal(body, into); err != nil {
+			p.t.Fatalf("%s: %v: %s", path, err, body)
+		}
+	}
+	return status
+}
+
+// answer reads what a request was answered with.
+func (p *testProgram) answer(resp *http.Response, err error) (status int, body []byte) {
+	p.t.Helper()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode == http.StatusOK {
-		err = json.Unmarshal(body, into)
+	if body, err = io.ReadAll(resp.Body); err != nil {
+		p.t.Fatalf("%s: %v: %s", resp.Request.URL, err, body)
 	}
-	if err != nil {
-		p.t.Fatalf("%s: %v: %s", path, err, body)
-	}
-	return resp.StatusCode
+	return resp.StatusCode, body
 }
 
 // metrics returns what /metrics shows.
 func (p *testProgram) metrics() string {
 	p.t.Helper()
-	resp, err := p.http.Get(p.api() + "/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	_, text := p.answer(p.http.Get(p.api() + "/metrics"))
 	return string(text)
 }
 
