@@ -312,7 +312,8 @@ func (s *shard) emit() {
 		if o.Kind == lead.HandOff {
 			t = TopicHandoffs
 		}
-		s.ep.records = append(s.ep.records, OutRecord{Topic: t, Partition: s.id, Key: []byte(cmp.Or(o.Account, o.Lead)), Value: lead.AppendJSON(nil, o)})
+		s.text = lead.AppendJSON(s.text[:0], o)
+		s.ep.records = append(s.ep.records, OutRecord{Topic: t, Partition: s.id, Key: []byte(cmp.Or(o.Account, o.Lead)), Value: slices.Clone(s.text)})
 	}
 }
 

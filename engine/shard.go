@@ -36,6 +36,7 @@ type shard struct {
 	watching    watching
 	near        *entry // perhaps the lead of the record that is applied
 	outs        []lead.Output
+	text        []byte // memory of emit
 	letters     []rules.Letter
 
 	// st is the speculative state; done the committed one.

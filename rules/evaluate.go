@@ -36,6 +36,7 @@ type Evaluator struct {
 	old                           *Evaluator // of the rule set before a switch
 	out                           []lead.Output
 	letters                       []Letter // of timers, and to and from accounts
+	worthList                     []worth  // memory of worths
 	// acct moves accounts; nil before the first. instead are places in accounts to be taken over by the present lead,
 	// groupTraits what it says of the account group.
 	acct        *Evaluator

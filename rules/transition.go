@@ -1,11 +1,6 @@
 package rules
 
-import (
-	"cmp"
-	"slices"
-
-	"leadstream/state/lead"
-)
+import "leadstream/state/lead"
 
 // runTransitions fires what is possible and true, in file order, starting over from each new stage; each
 // line at most once. It reports whether anything fired.
@@ -151,48 +146,86 @@ func (e *Evaluator) namedCells() []lead.NamedCell {
 	return list
 }
 
+// worth is what a contribution is worth now: that of the ledger's entry, or of a state line that holds.
+type worth struct {
+	now   float64
+	time  int64
+	entry int // in the ledger, -1 for a line
+	line  int
+}
+
+// before says that a is listed before b: what is worth more, or the newer one.
+func (a *worth) before(b *worth) bool { return a.now > b.now || a.now == b.now && a.time > b.time }
+
 // top returns what the scores consist of: the ledger's contributions that still count and the state lines
 // that hold, by present value, at most most of them.
 func (e *Evaluator) top(most int) []lead.NamedContribution {
-	all := e.contributions()
-	slices.SortStableFunc(all, func(a, b lead.NamedContribution) int {
-		return cmp.Or(cmp.Compare(b.Now, a.Now), cmp.Compare(b.Time, a.Time))
-	})
-	return slices.Clip(all[:min(len(all), most)])
+	all := e.worths()
+	n := 0
+	for _, w := range all { // the best so far are all[:n], in order
+		switch {
+		case n < most:
+			n++
+		case !w.before(&all[n-1]):
+			continue
+		}
+		i := n - 1
+		for ; i > 0 && w.before(&all[i-1]); i-- {
+			all[i] = all[i-1]
+		}
+		all[i] = w
+	}
+	return e.named(all[:n])
 }
 
 // contributions lists them newest first, state lines before all, those worth nothing any more left out.
-func (e *Evaluator) contributions() []lead.NamedContribution {
+func (e *Evaluator) contributions() []lead.NamedContribution { return e.named(e.worths()) }
+
+// worths lists what contributions returns. The list is good until the next call.
+func (e *Evaluator) worths() []worth {
 	l := e.l
 	quiet := e.quiet
 	e.quiet = true // the lines' errors were counted when they were evaluated
 	defer func() { e.quiet = quiet }()
-	list := make([]lead.NamedContribution, 0, len(l.Ledger)+4)
+	list := e.worthList[:0]
 	for i := range e.set.lines {
 		ln := &e.set.lines[i]
 		if ln.tiers == nil {
 			continue
 		}
 		if v, _ := e.stateLine(ln); v != 0 {
-			list = append(list, lead.NamedContribution{Score: e.set.scores[ln.score].name, Line: ln.id, Time: e.at, Points: v, Now: v})
+			list = append(list, worth{now: v, time: e.at, entry: -1, line: i})
 		}
 	}
 	for i := len(l.Ledger) - 1; i >= 0; i-- {
 		c := &l.Ledger[i]
-		now := e.set.scores[c.Score].left(&l.Scores[c.Score], c, e.at)
-		if now == 0 {
+		if now := e.set.scores[c.Score].left(&l.Scores[c.Score], c, e.at); now != 0 {
+			list = append(list, worth{now: now, time: c.Time, entry: i})
+		}
+	}
+	e.worthList = list
+	return list
+}
+
+// named says contributions in the rule set's words.
+func (e *Evaluator) named(ws []worth) []lead.NamedContribution {
+	list := make([]lead.NamedContribution, len(ws))
+	for i, w := range ws {
+		n := &list[i]
+		n.Time, n.Now = w.time, w.now
+		if w.entry < 0 {
+			ln := &e.set.lines[w.line]
+			n.Score, n.Line, n.Points = e.set.scores[ln.score].name, ln.id, w.now
 			continue
 		}
-		n := lead.NamedContribution{
-			Score: e.set.scores[c.Score].name, Line: manualLine, Time: c.Time, Points: c.Points, Now: now,
-		}
+		c := &e.l.Ledger[w.entry]
+		n.Score, n.Line, n.Points = e.set.scores[c.Score].name, manualLine, c.Points
 		if c.Line != lead.NoSlot {
 			n.Line = e.set.lines[c.Line].id
 		}
 		if c.Signal != lead.NoSlot {
 			n.Signal = e.set.signals[c.Signal].name
 		}
-		list = append(list, n)
 	}
 	return list
 }
