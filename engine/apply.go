@@ -274,7 +274,7 @@ func (s *shard) version(e *entry, none func(id string, gone *lead.Lead) *lead.Le
 	switch l := e.spec; {
 	case l == nil:
 		e.spec = none(e.id, nil)
-	case e.madeIn == n:
+	case e.made && l.Epoch == n:
 		if l.Gone {
 			*l = *none(e.id, l)
 			l.Epoch = n
@@ -288,7 +288,7 @@ func (s *shard) version(e *entry, none func(id string, gone *lead.Lead) *lead.Le
 		s.watch(l)
 		e.spec = l.Fork()
 	}
-	e.spec.Epoch, e.madeIn = n, n
+	e.spec.Epoch, e.made = n, true
 	s.ep.touched = append(s.ep.touched, touched{e, e.spec})
 	if err := s.migrate(e); err != nil {
 		return nil, err

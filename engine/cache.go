@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -16,24 +17,26 @@ type entry struct {
 	id        string
 	committed atomic.Pointer[lead.Lead]
 	spec      *lead.Lead
-	madeIn    uint64 // the epoch this process made spec in, 0 when it was read from the store
 
 	// dirtySince is the first committed epoch whose changes are not written yet, 0 if none. An entry is
 	// queued while it waits in the shard's dirty list, storing counts its versions
 	// on their way to both the topic and the store.
 	dirtySince uint64
-	queued     bool
-	storing    int
 	// storedDue is the timer hint that the store holds for the lead, lead.Never if none.
 	storedDue int64
 
 	grave *lead.Lead // the version that is in the shard's graves, or was
-	laid  bool       // the committed version is gone, and laid
 
 	timer timer // in the shard's heap while timer.pos >= 0
-	size  int   // bytes counted for the committed version
-	used  bool  // touched since the eviction hand last passed
-	slot  int   // index in cache.ring, -1 once it is not in the cache any more
+
+	// Kept narrow: there is one for each lead in memory.
+	size    int32 // bytes counted for the committed version
+	slot    int32 // index in cache.ring, -1 once it is not in the cache any more
+	storing int32
+	queued  bool
+	laid    bool // the committed version is gone, and laid
+	made    bool // this process made spec, in the epoch that spec names; else it was read from the store
+	used    bool // touched since the eviction hand last passed
 }
 
 // evictable says that the entry is nowhere but in the store's words: committed, written and unchanged. What is gone
@@ -69,7 +72,7 @@ func (c *cache) read(id string) *lead.Lead {
 }
 
 func (c *cache) insert(e *entry) {
-	e.slot = len(c.ring)
+	e.slot = int32(len(c.ring))
 	c.ring = append(c.ring, e)
 	c.mu.Lock()
 	c.byID[e.id] = e
@@ -90,11 +93,11 @@ func (c *cache) remove(e *entry) {
 }
 
 // entryOverhead is what an entry costs besides its lead: itself, its map cell and its ring slot.
-const entryOverhead = 240
+const entryOverhead = 192
 
 func (c *cache) resize(e *entry, l *lead.Lead) {
-	n := l.Size() + entryOverhead
-	c.bytes += int64(n - e.size)
+	n := int32(min(l.Size()+entryOverhead, math.MaxInt32))
+	c.bytes += int64(n) - int64(e.size)
 	e.size = n
 }
 

@@ -24,7 +24,7 @@ func TestBytesPerLead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ leads, events, heap, encoded int }{{100_000, 1, 890, 121}, {100_000, 4, 1060, 223}, {10_000, 16, 1775, 559}, {5_000, 100, 4850, 2204}} {
+	for _, c := range []struct{ leads, events, heap, encoded int }{{100_000, 1, 775, 121}, {100_000, 4, 855, 223}, {10_000, 16, 1190, 559}, {5_000, 100, 2950, 2204}} {
 		before := heapInUse()
 		s := &shard{cache: newCache(), timers: newTimers()}
 		ev, encoded := set.NewEvaluator(), 0

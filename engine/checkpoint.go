@@ -70,7 +70,7 @@ func (s *shard) take(n, bytes int, upTo uint64) []sliced {
 		e := s.dirty.pop()
 		v := e.committed.Load()
 		out = append(out, sliced{entry: e, version: v, since: e.dirtySince, oldDue: e.storedDue})
-		bytes -= e.size
+		bytes -= int(e.size)
 		e.dirtySince, e.storedDue = 0, v.Due
 		e.storing++
 	}

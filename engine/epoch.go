@@ -248,7 +248,7 @@ func (s *shard) rollback(eps ...*shardEpoch) {
 				}
 				continue
 			}
-			t.entry.spec, t.entry.madeIn = c, 0
+			t.entry.spec, t.entry.made = c, false
 			switch {
 			case t.entry.laid:
 				s.leave(t.entry)

@@ -169,20 +169,18 @@ func (e *Evaluator) moveTo(stage int, reason string) {
 func (e *Evaluator) retract(message uint64) bool {
 	l := e.l
 	known := false
-	n := 0
-	l.OwnLedger()
-	for i := range l.Ledger {
-		c := l.Ledger[i]
+	var kept []lead.Contribution
+	for _, c := range l.Ledger.All() {
 		if c.Message != message {
-			l.Ledger[n] = c
-			n++
+			kept = append(kept, c)
 			continue
 		}
 		known = true
 		e.takeBack(&c)
 	}
-	clear(l.Ledger[n:])
-	l.Ledger = l.Ledger[:n]
+	if known {
+		l.Ledger = lead.LedgerOf(kept)
+	}
 	known = e.forgetEntries(message) || known
 	known = e.dropHeld(message) || known
 	if known {

@@ -99,9 +99,9 @@ func (e *Evaluator) retractAll() {
 			messages = append(messages, h)
 		}
 	}
-	for i := range l.Ledger {
-		if l.Ledger[i].Line != lead.NoSlot { // an operator's adjustment stays
-			note(l.Ledger[i].Message)
+	for _, c := range l.Ledger.All() {
+		if c.Line != lead.NoSlot { // an operator's adjustment stays
+			note(c.Message)
 		}
 	}
 	for i := range l.Signals {

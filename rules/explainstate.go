@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"leadstream/state/lead"
@@ -133,10 +134,8 @@ func (z *sizer) itself() {
 		})
 	}
 	z.add("lead", "ledger", fmt.Sprintf("the last %d contributions to scores", maxLedger), func(l *lead.Lead, most bool) {
-		l.Ledger = make([]lead.Contribution, amount(most, typicalLedger, maxLedger))
-		for i := range l.Ledger {
-			l.Ledger[i] = lead.Contribution{Message: math.MaxUint64, Time: sampleTime(most), Points: sampleNumber(most), Line: 1, Signal: 1}
-		}
+		one := lead.Contribution{Message: math.MaxUint64, Time: sampleTime(most), Points: sampleNumber(most), Line: 1, Signal: 1}
+		l.Ledger = lead.LedgerOf(slices.Repeat([]lead.Contribution{one}, amount(most, typicalLedger, maxLedger)))
 	})
 }
 

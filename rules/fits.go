@@ -96,7 +96,7 @@ func (s *Set) Fits(l *lead.Lead) error {
 		return unfit("it is in stage %d of %d", l.Stage, len(s.stages))
 	case len(l.Account) > 1:
 		return unfit("it has %d accounts", len(l.Account))
-	case l.Events < 0, len(l.Recent) > maxDedupe, l.RecentNext > 0 && l.RecentNext >= len(l.Recent):
+	case l.Events < 0, len(l.Recent) > maxDedupe, l.RecentNext > 0 && int(l.RecentNext) >= len(l.Recent):
 		return unfit("its ring of messages")
 	}
 	for _, t := range []int64{l.Clock, l.FirstSeen, l.LastSeen, l.StageSince} {
@@ -116,8 +116,8 @@ func (s *Set) fitScores(l *lead.Lead) error {
 			return unfit("score %d", i)
 		}
 	}
-	for i := range l.Ledger {
-		c := &l.Ledger[i]
+	i := 0
+	for _, c := range l.Ledger.All() {
 		if int(c.Score) >= len(s.scores) || !isFinite(c.Points) || !soundTime(c.Time) || c.Signal != lead.NoSlot && int(c.Signal) >= len(s.signals) ||
 			c.Line != lead.NoSlot && (int(c.Line) >= len(s.lines) || s.lines[c.Line].score != int(c.Score)) {
 			return unfit("contribution %d", i)
@@ -125,6 +125,7 @@ func (s *Set) fitScores(l *lead.Lead) error {
 		if d := s.scores[c.Score].decay; d == stateScore || d == derived {
 			return unfit("contribution %d is to a score that has none", i)
 		}
+		i++
 	}
 	return nil
 }

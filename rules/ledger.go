@@ -120,10 +120,11 @@ func (s *score) left(v *lead.Score, c *lead.Contribution, at int64) float64 {
 func (e *Evaluator) enterLedger(c lead.Contribution) {
 	l := e.l
 	c.Own = e.own
-	if len(l.Ledger) >= maxLedger {
-		e.toRemainder(&l.Ledger[0])
+	if l.Ledger.Len() >= maxLedger {
+		oldest := l.Ledger.Oldest()
+		e.toRemainder(&oldest)
 	}
-	l.Enter(c, maxLedger)
+	l.Ledger.Enter(&c, maxLedger)
 }
 
 // toRemainder adds what a contribution is worth to its score's remainder. Expiring and linear scores need

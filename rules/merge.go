@@ -52,9 +52,9 @@ func (e *Evaluator) merge(l, from *lead.Lead, m *Letter, out []lead.Output) []le
 // own marks contributions as those of the id that they came for.
 func own(from *lead.Lead, into string) {
 	hash, home := lead.HashString(from.ID), lead.HashString(into)
-	from.OwnLedger()
-	for i := range from.Ledger {
-		c := &from.Ledger[i]
+	cs := from.Ledger.List()
+	for i := range cs {
+		c := &cs[i]
 		if c.Own == 0 {
 			c.Own = hash
 		}
@@ -62,6 +62,7 @@ func own(from *lead.Lead, into string) {
 			c.Own = 0
 		}
 	}
+	from.Ledger = lead.LedgerOf(cs)
 }
 
 // adopt makes l, to which nothing has happened yet, what from was.
@@ -87,9 +88,9 @@ func (e *Evaluator) dropDoubles(l, from *lead.Lead, at int64) {
 	e.begin(from, nil)
 	e.enter(from, at, nil)
 	for _, h := range doubles {
-		for i := range from.Ledger {
-			if from.Ledger[i].Message == h {
-				e.takeEntry(&from.Ledger[i])
+		for _, c := range from.Ledger.All() {
+			if c.Message == h {
+				e.takeEntry(&c)
 			}
 		}
 		e.retract(h)

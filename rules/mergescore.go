@@ -33,29 +33,33 @@ func (e *Evaluator) mergeScores(l, from *lead.Lead) {
 
 // rebase makes the steps of from's contributions count like those of the lead that it is merged into.
 func (e *Evaluator) rebase(from *lead.Lead, score int, by int64) {
-	from.OwnLedger()
-	for i := range from.Ledger {
-		if c := &from.Ledger[i]; int(c.Score) == score {
+	cs := from.Ledger.List()
+	for i := range cs {
+		if c := &cs[i]; int(c.Score) == score {
 			c.Steps += by
 		}
 	}
+	from.Ledger = lead.LedgerOf(cs)
 }
 
 // mergeLedger puts the contributions of both in the order of their times; it may be too long then.
 func (e *Evaluator) mergeLedger(l, from *lead.Lead) {
-	l.OwnLedger()
-	l.Ledger = append(l.Ledger, from.Ledger...)
-	slices.SortStableFunc(l.Ledger, func(a, b lead.Contribution) int { return cmp.Compare(a.Time, b.Time) })
+	cs := append(l.Ledger.List(), from.Ledger.List()...)
+	slices.SortStableFunc(cs, func(a, b lead.Contribution) int { return cmp.Compare(a.Time, b.Time) })
+	l.Ledger = lead.LedgerOf(cs)
 }
 
 func (e *Evaluator) trimLedger() {
 	l := e.l
-	over := max(0, len(l.Ledger)-maxLedger)
-	l.OwnLedger()
-	for i := range over {
-		e.toRemainder(&l.Ledger[i])
+	over := l.Ledger.Len() - maxLedger
+	if over <= 0 {
+		return
 	}
-	l.Ledger = slices.Delete(l.Ledger, 0, over)
+	cs := l.Ledger.List()
+	for i := range over {
+		e.toRemainder(&cs[i])
+	}
+	l.Ledger = lead.LedgerOf(cs[over:])
 }
 
 // mergeLines replays limits over what both counted, and takes the later firing of inactivity.
@@ -117,9 +121,9 @@ func (e *Evaluator) replay(lim *limit, a, b *lead.Line) lead.Line {
 // uncount takes back a contribution of a line, all but a part of it. points are NaN when they are not known.
 func (e *Evaluator) uncount(slot uint16, at int64, points, part float64) {
 	l := e.l
-	l.OwnLedger()
-	for i := len(l.Ledger) - 1; i >= 0; i-- { // of equal ones that of the lead that came
-		c := &l.Ledger[i]
+	cs := l.Ledger.List()
+	for i := len(cs) - 1; i >= 0; i-- { // of equal ones that of the lead that came
+		c := &cs[i]
 		if c.Line != slot || c.Time != at || !math.IsNaN(points) && math.Abs(c.Points) != points {
 			continue
 		}
@@ -128,10 +132,11 @@ func (e *Evaluator) uncount(slot uint16, at int64, points, part float64) {
 		e.takePoints(&taken)
 		e.takeEntry(c)
 		if part == 0 {
-			l.Ledger = slices.Delete(l.Ledger, i, i+1)
+			l.Ledger = lead.LedgerOf(slices.Delete(cs, i, i+1))
 			return
 		}
 		c.Points = float64(c.Points * part)
+		l.Ledger = lead.LedgerOf(cs)
 		if sc := &e.set.scores[c.Score]; sc.decay == decayAll || sc.decay == decayLine {
 			k := &e.set.keepers[sc.keeper]
 			k.win.insert(e.keep(sc.keeper), lead.Entry{Time: c.Time, Message: c.Message, Value: c.Points}, e.at)

@@ -113,8 +113,8 @@ func (m *migration) scores() {
 			scores[i] = m.score(&m.from.scores[j], s, l.Scores[j])
 		}
 	}
-	ledger := make([]lead.Contribution, 0, len(l.Ledger))
-	for _, c := range l.Ledger {
+	ledger := make([]lead.Contribution, 0, l.Ledger.Len())
+	for _, c := range l.Ledger.All() {
 		old := &m.from.scores[c.Score]
 		i, ok := m.to.scoreSlot[old.name]
 		if !ok || !sameForm(&m.to.scores[i], old) {
@@ -131,7 +131,7 @@ func (m *migration) scores() {
 	for i := range scores {
 		m.clip(&scores[i], &m.to.scores[i])
 	}
-	l.Scores, l.Ledger = scores, ledger
+	l.Scores, l.Ledger = scores, lead.LedgerOf(ledger)
 }
 
 // stores says that one value is all there is to a score.

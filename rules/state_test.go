@@ -31,7 +31,7 @@ func TestStatesGolden(t *testing.T) {
 				sum.Write(lead.AppendJSON(nil, &out[i]))
 			}
 			fmt.Fprintln(sum, l.Clock, l.FirstSeen, l.LastSeen, l.LastActive, l.Events, l.Stage, l.StageSince, l.Ready, l.Due, l.Seq)
-			fmt.Fprintf(sum, "%x %x %x %x %x %x", l.Scores, l.Lines, l.Signals, l.Ledger, l.Rare().Tags, l.Rare().Held)
+			fmt.Fprintf(sum, "%x %x %x %x %x %x", l.Scores, l.Lines, l.Signals, l.Ledger.List(), l.Rare().Tags, l.Rare().Held)
 			fmt.Fprintln(sum, l.Edges, l.Traits, l.Recent, l.RecentNext, l.Rare().Fields, l.Rare().Early)
 		}
 		fmt.Fprintf(&b, "%d %x\n", seed, sum.Sum(nil)[:8])

@@ -1,6 +1,10 @@
 package rules
 
-import "leadstream/state/lead"
+import (
+	"slices"
+
+	"leadstream/state/lead"
+)
 
 // runTransitions fires what is possible and true, in file order, starting over from each new stage; each
 // line at most once. It reports whether anything fired.
@@ -150,7 +154,7 @@ func (e *Evaluator) namedCells() []lead.NamedCell {
 type worth struct {
 	now   float64
 	time  int64
-	entry int // in the ledger, -1 for a line
+	entry int // its place in the ledger, -1 for a line
 	line  int
 }
 
@@ -197,12 +201,13 @@ func (e *Evaluator) worths() []worth {
 			list = append(list, worth{now: v, time: e.at, entry: -1, line: i})
 		}
 	}
-	for i := len(l.Ledger) - 1; i >= 0; i-- {
-		c := &l.Ledger[i]
-		if now := e.set.scores[c.Score].left(&l.Scores[c.Score], c, e.at); now != 0 {
-			list = append(list, worth{now: now, time: c.Time, entry: i})
+	lines := len(list)
+	for place, c := range l.Ledger.All() {
+		if now := e.set.scores[c.Score].left(&l.Scores[c.Score], &c, e.at); now != 0 {
+			list = append(list, worth{now: now, time: c.Time, entry: place})
 		}
 	}
+	slices.Reverse(list[lines:])
 	e.worthList = list
 	return list
 }
@@ -218,7 +223,7 @@ func (e *Evaluator) named(ws []worth) []lead.NamedContribution {
 			n.Score, n.Line, n.Points = e.set.scores[ln.score].name, ln.id, w.now
 			continue
 		}
-		c := &e.l.Ledger[w.entry]
+		c := e.l.Ledger.At(w.entry)
 		n.Score, n.Line, n.Points = e.set.scores[c.Score].name, manualLine, c.Points
 		if c.Line != lead.NoSlot {
 			n.Line = e.set.lines[c.Line].id

@@ -66,22 +66,18 @@ func (e *Evaluator) takeOwn(ids []string) []lead.Contribution {
 	for i, id := range ids {
 		hashes[i] = lead.HashString(id)
 	}
-	var own []lead.Contribution
-	l, n := e.l, 0
-	l.OwnLedger()
-	for i := range l.Ledger {
-		c := l.Ledger[i]
+	var own, kept []lead.Contribution
+	l := e.l
+	for _, c := range l.Ledger.All() {
 		if c.Own == 0 || !slices.Contains(hashes, c.Own) {
-			l.Ledger[n] = c
-			n++
+			kept = append(kept, c)
 			continue
 		}
 		e.takeBack(&c)
 		e.takeEntry(&c)
 		own = append(own, c)
 	}
-	clear(l.Ledger[n:])
-	l.Ledger = l.Ledger[:n]
+	l.Ledger = lead.LedgerOf(kept)
 	for i := range own {
 		if own[i].Message != 0 {
 			e.forgetEntries(own[i].Message)

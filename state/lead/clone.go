@@ -7,17 +7,16 @@ import "reflect"
 func (l *Lead) Clone() *Lead {
 	c := l.Fork()
 	c.OwnRecent()
-	c.OwnLedger()
+	c.Ledger = l.Ledger.clone()
 	return c
 }
 
 // Fork returns the next version of l: a copy as Clone's that goes on in the arrays of Recent and Ledger behind what l has
-// of them. Changed otherwise they are copied first: Remember and Enter do, OwnRecent and OwnLedger are for whoever does it
-// himself. A lead may be forked again only once nobody uses the fork before any more: both would go on in the same place.
+// of them. Recent is copied before it is changed otherwise: Remember does, OwnRecent is for whoever does it himself. A lead may be forked again only once nobody uses the fork before any more: both would go on in the same place.
 func (l *Lead) Fork() *Lead {
 	c := new(Lead)
 	*c = *l
-	c.sharedRecent, c.sharedLedger = true, true
+	c.sharedRecent, c.Ledger = true, l.Ledger.shared()
 	c.Scores = copied(l.Scores, 0)
 	c.Lines = cloneLines(l.Lines)
 	c.Signals = cloneSignals(l.Signals)
@@ -100,7 +99,7 @@ func cut[T any](s []T, slab *[]T) []T {
 func (l *Lead) Size() int {
 	n := int(reflect.TypeFor[Lead]().Size()) + len(l.ID) + len(l.UserID) + len(l.Zone)
 	n += arrayBytes(l.Scores) + arrayBytes(l.Lines) + arrayBytes(l.Signals) + arrayBytes(l.Edges)
-	n += arrayBytes(l.Traits) + arrayBytes(l.Recent) + arrayBytes(l.Ledger)
+	n += arrayBytes(l.Traits) + arrayBytes(l.Recent) + cap(l.Ledger.data)
 	for i := range l.Lines {
 		n += arrayBytes(l.Lines[i].Counted) + arrayBytes(l.Lines[i].Points)
 	}

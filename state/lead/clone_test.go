@@ -12,6 +12,12 @@ import (
 func change(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Ledger]() {
+			cs := v.Interface().(Ledger).List()
+			change(reflect.ValueOf(cs))
+			v.Set(reflect.ValueOf(LedgerOf(cs)))
+			return
+		}
 		for i := range v.NumField() {
 			if f := v.Field(i); f.CanSet() {
 				change(f)
@@ -49,7 +55,8 @@ func TestChangingACloneChangesNothingElse(t *testing.T) {
 	}
 	change(reflect.ValueOf(dst).Elem())
 	change(reflect.ValueOf(dst.OwnRare()).Elem())
-	dst.Recent, dst.Ledger = append(dst.Recent, 1), append(dst.Ledger, Contribution{})
+	dst.Recent = append(dst.Recent, 1)
+	dst.Ledger.Enter(&Contribution{}, 100)
 	for i := range dst.Lines {
 		dst.Lines[i].Counted = append(dst.Lines[i].Counted, 1)
 		dst.Lines[i].Points = append(dst.Lines[i].Points, 1)
@@ -132,7 +139,7 @@ func TestSizeCountsEverySliceAndString(t *testing.T) {
 	check(reflect.ValueOf(l).Elem(), l, "Lead")
 	check(reflect.ValueOf(l.OwnRare()).Elem(), l, "Rare")
 	grown := filled()
-	grown.Ledger = slices.Grow(grown.Ledger, 100)
+	grown.Traits = slices.Grow(grown.Traits, 100)
 	if grown.Size() <= full {
 		t.Error("Size counts only what slices hold")
 	}

@@ -131,7 +131,7 @@ func (l *Lead) check() error {
 	switch {
 	case l.ID == "":
 		return errors.New("id is empty")
-	case l.RecentNext < 0 || l.RecentNext > len(l.Recent):
+	case uint64(l.RecentNext) > uint64(len(l.Recent)):
 		return fmt.Errorf("recent next %d is outside of %d recent hashes", l.RecentNext, len(l.Recent))
 	}
 	for i := range l.Traits {
@@ -257,17 +257,19 @@ func (e *encoder) traits(s []Trait) {
 	}
 }
 
-func (e *encoder) ledger(s []Contribution) {
-	e.array(len(s) * contributionFields)
-	for i := range s {
-		e.uint(s[i].Message)
-		e.time(s[i].Time)
-		e.float(s[i].Points)
-		e.uint(uint64(s[i].Score))
-		e.uint(uint64(s[i].Line))
-		e.uint(uint64(s[i].Signal))
-		e.int(s[i].Steps)
-		e.uint(s[i].Own)
+func (e *encoder) ledger(g Ledger) {
+	e.array(g.Len() * contributionFields)
+	var c Contribution
+	for at := int(g.from); at < len(g.data); {
+		at += c.unpack(g.data[at:])
+		e.uint(c.Message)
+		e.time(c.Time)
+		e.float(c.Points)
+		e.uint(uint64(c.Score))
+		e.uint(uint64(c.Line))
+		e.uint(uint64(c.Signal))
+		e.int(c.Steps)
+		e.uint(c.Own)
 	}
 }
 

@@ -35,8 +35,8 @@ func Decode(src []byte, l *Lead) error {
 	l.Edges = d.edges(l.Edges)
 	l.Traits = d.traits(l.Traits)
 	l.Recent = d.hashes(l.Recent)
-	l.RecentNext = int(d.uintTo("recent next", math.MaxInt32))
-	l.Ledger = d.ledger(l.Ledger)
+	l.RecentNext = uint32(d.uintTo("recent next", math.MaxInt32))
+	l.Ledger = d.ledger()
 	var r Rare
 	if l.rare != nil { // its arrays are used again
 		r = l.rare.emptied()
@@ -219,7 +219,7 @@ func (d *decoder) traits(s []Trait) []Trait {
 	return s
 }
 
-func (d *decoder) ledger(s []Contribution) []Contribution {
+func (d *decoder) ledger() Ledger {
 	fields := contributionFields
 	switch d.version {
 	case 1:
@@ -227,9 +227,14 @@ func (d *decoder) ledger(s []Contribution) []Contribution {
 	case 2:
 		fields = contributionFields2
 	}
-	s = alloc(s, d.array("ledger", fields))
-	for i := range s {
-		s[i] = Contribution{
+	var buf [2048]byte // more than most take
+	data, n := buf[:0], d.array("ledger", fields)
+	if n > maxEntries {
+		d.fail("ledger", "has more contributions than any")
+		return Ledger{}
+	}
+	for range n {
+		c := Contribution{
 			Message: d.uint("contribution message"),
 			Time:    d.time("contribution time"),
 			Points:  d.float("contribution points"),
@@ -238,13 +243,14 @@ func (d *decoder) ledger(s []Contribution) []Contribution {
 			Signal:  d.uint16("contribution signal"),
 		}
 		if d.version > 1 {
-			s[i].Steps = d.int("contribution steps")
+			c.Steps = d.int("contribution steps")
 		}
 		if d.version > 2 {
-			s[i].Own = d.uint("contribution own")
+			c.Own = d.uint("contribution own")
 		}
+		data = appendEntry(data, &c)
 	}
-	return s
+	return Ledger{data: append([]byte(nil), data...), n: uint16(n)} // not in the old one's memory: versions share it
 }
 
 func (d *decoder) node(n *Node) {

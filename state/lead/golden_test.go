@@ -35,8 +35,14 @@ func goldenV1() *Lead {
 		Traits:     []Trait{{Name: "plan", Value: Value{Kind: String, Text: []byte(`"pro"`)}, Time: at - 5, Message: 9}},
 		Recent:     []uint64{1, 0xdead_beef_dead_beef, 3},
 		RecentNext: 1,
-		Ledger:     []Contribution{{Message: 77, Time: at - 9, Points: 10, Line: 1, Signal: 2}, {Time: at, Points: -0.5, Score: 1, Line: 4, Signal: NoSlot}},
+		Ledger:     LedgerOf([]Contribution{{Message: 77, Time: at - 9, Points: 10, Line: 1, Signal: 2}, {Time: at, Points: -0.5, Score: 1, Line: 4, Signal: NoSlot}}),
 	}
+}
+
+func changeLedger(l *Lead, change func(cs []Contribution)) {
+	cs := l.Ledger.List()
+	change(cs)
+	l.Ledger = LedgerOf(cs)
 }
 
 // goldenV2 is the lead in testdata/lead_v2.hex, written when schema 2 was the newest.
@@ -44,7 +50,7 @@ func goldenV2() *Lead {
 	const at = 1_795_000_000_000
 	l := goldenV1()
 	l.Scores[0].Gain, l.Scores[0].Steps = at-86_400_000, 3
-	l.Ledger[0].Steps = 2
+	changeLedger(l, func(cs []Contribution) { cs[0].Steps = 2 })
 	l.OwnRare().Fields = []Field{{Slot: 1, Value: Value{Kind: String, Text: []byte(`"ads"`)}, Time: at - 77, Message: 12}}
 	l.OwnRare().Tags = []Tag{{Name: "go", Weight: 1.25, At: at - 3}, {Name: "kafka", Weight: 0.448, At: at}}
 	l.OwnRare().Held = []Held{
@@ -60,7 +66,7 @@ func goldenV2() *Lead {
 func goldenV3() *Lead {
 	const at = 1_795_000_000_000
 	l := goldenV2()
-	l.Ledger[1].Own = 0xabcd
+	changeLedger(l, func(cs []Contribution) { cs[1].Own = 0xabcd })
 	l.Node = Node{Pointer: 4, User: true, Known: true, Apart: []string{"dev-9"}}
 	l.IDs = []LinkedID{{ID: "dev-1", Merged: true}, {ID: "dev-2"}}
 	l.OwnRare().Claims = []uint64{0x1234_5678_9abc_def0}

@@ -23,6 +23,8 @@ type Lead struct {
 	Epoch uint64
 	// Incarnation counts how often a lead of this id was created anew; part of output ids.
 	Incarnation uint32
+	// RecentNext is the place in Recent of the next message hash, once that is full.
+	RecentNext uint32
 	// Seq counts the outputs this incarnation has put out; part of output ids.
 	Seq uint64
 	// Rules is the rule set whose slots the fields below follow.
@@ -41,14 +43,14 @@ type Lead struct {
 	// Zone is the IANA name from context.timezone, "" when never given.
 	Zone string
 
-	// Stage is a slot in the rule set's stages; StageSince is when it was entered.
-	Stage      uint16
+	// StageSince is when Stage, a slot in the rule set's stages, was entered.
 	StageSince int64
+	Stage      uint16
 	// Ready says that a transition of the stage is true and has not fired, because only time made it so
 	// or because it had fired before: the next event fires it.
 	Ready bool
-	// Says that Recent and Ledger are also those of earlier versions; see Fork.
-	sharedRecent, sharedLedger bool
+	// Says that Recent is also that of earlier versions; see Fork.
+	sharedRecent bool
 
 	// Spins counts the outputs of timers since the last event or command. Package rules bounds it.
 	Spins uint32
@@ -67,11 +69,10 @@ type Lead struct {
 	Edges []Edge
 	// Traits are sorted by name; only those that rules read are kept.
 	Traits []Trait
-	// Recent is the ring of the newest message hashes; RecentNext is where the next one goes once it is full.
-	Recent     []uint64
-	RecentNext int
+	// Recent is the ring of the newest message hashes.
+	Recent []uint64
 	// Ledger holds the newest contributions, oldest first.
-	Ledger []Contribution
+	Ledger Ledger
 	// Node is what the id itself keeps, whether it is a lead or was merged into another.
 	Node
 	// IDs are the ids that belong to the lead beside its own, sorted: the IDs of the lead as long as it is one,
@@ -198,23 +199,6 @@ type Trait struct {
 	Value   Value
 	Time    int64
 	Message uint64
-}
-
-// Contribution is one entry of the ledger.
-type Contribution struct {
-	// Message is the hash of the message that made it; 0 for timers and messages without id.
-	Message uint64
-	// Time is the event time (or due time) the points count from.
-	Time int64
-	// Points are what it changed the score by at Time, after clipping.
-	Points float64
-	// Score and Line are slots, Line NoSlot for an adjustment by hand; Signal is a slot, or NoSlot for a
-	// line without signal.
-	Score, Line, Signal uint16
-	// Steps is Score.Steps as it was at Time, for step scores.
-	Steps int64
-	// Own is the hash of the id that the message came for, 0 when that is the lead's own.
-	Own uint64
 }
 
 // Field is a field of one event of a signal: the first or the last one.

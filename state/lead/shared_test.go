@@ -18,15 +18,16 @@ func TestForksShareNothingThatChanges(t *testing.T) {
 		n := uint64(0)
 		for range rapid.IntRange(1, 40).Draw(t, "versions") {
 			l := line[len(line)-1].Fork()
-			want, ring := slices.Clone(l.Ledger), slices.Clone(l.Recent)
+			want, ring := l.Ledger.List(), slices.Clone(l.Recent)
 			for range rapid.IntRange(0, 6).Draw(t, "changes") {
 				n++
 				switch rapid.SampledFrom([]string{"enter", "enter", "enter", "remember", "remember", "own"}).Draw(t, "change") {
 				case "enter":
-					if l.Enter(Contribution{Message: n}, most); len(want) == most {
+					c := Contribution{Message: n, Score: uint16(n * n), Points: float64(n) / 2}
+					if l.Ledger.Enter(&c, most); len(want) == most {
 						want = want[1:]
 					}
-					want = append(want, Contribution{Message: n})
+					want = append(want, c)
 				case "remember":
 					if next := l.RecentNext; len(ring) == most {
 						ring[next] = n
@@ -35,12 +36,11 @@ func TestForksShareNothingThatChanges(t *testing.T) {
 					}
 					l.Remember(n, most)
 				case "own":
-					l.OwnLedger()
 					l.OwnRecent()
-					for i := range l.Ledger {
-						l.Ledger[i].Time++
+					for i := range want {
 						want[i].Time++
 					}
+					l.Ledger = LedgerOf(want)
 					for i := range l.Recent {
 						l.Recent[i] ^= 1 << 40
 						ring[i] ^= 1 << 40
@@ -49,7 +49,7 @@ func TestForksShareNothingThatChanges(t *testing.T) {
 			}
 			line, recent, ledger = append(line, l), append(recent, ring), append(ledger, want)
 			for i, v := range line[1:] {
-				if !slices.Equal(v.Recent, recent[i]) || !slices.Equal(v.Ledger, ledger[i]) {
+				if !slices.Equal(v.Recent, recent[i]) || !slices.Equal(v.Ledger.List(), ledger[i]) {
 					t.Fatalf("version %d of %d is %v %v, want %v %v", i+1, len(line), v.Recent, v.Ledger, recent[i], ledger[i])
 				}
 			}
