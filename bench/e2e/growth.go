@@ -11,11 +11,12 @@ import (
 	"leadstream/bench/workload"
 )
 
-// grown is one setting in which leadstream drains the same number of events.
+// grown is one setting in which leadstream drains a topic.
 type grown struct {
 	what   string
 	leads  int
 	shards int32
+	times  int // as many times growthEvents; 0 for once
 	env    []string
 	lines  int // of the rule set; 0 for the rules that the peers share
 	procs  int // how many share the work; 0 for one
@@ -32,6 +33,8 @@ const (
 	growthOneCore   = growthBase + ", 1 core"
 	growthTwoProcs  = growthBase + ", 2 processes of 1 core"
 	growthMostShard = growthBase + ", 256 shards"
+	growthLong      = growthBase + ", 4 times the events"
+	growthLongShard = growthMostShard + ", 4 times the events"
 	growthFewLines  = growthBase + ", 10 rule lines"
 	growthMostLines = growthBase + ", 1,000 rule lines"
 )
@@ -44,6 +47,8 @@ func growths(full bool) []*grown {
 		{what: growthBase, leads: 100_000, shards: partitions},
 		{what: growthManyLeads, leads: 1_000_000, shards: partitions},
 		{what: growthMostShard, leads: 100_000, shards: 256},
+		{what: growthLong, leads: 100_000, shards: partitions, times: 4},
+		{what: growthLongShard, leads: 100_000, shards: 256, times: 4},
 		{what: growthOneCore, leads: 100_000, shards: partitions, env: one},
 		{what: growthTwoProcs, leads: 100_000, shards: partitions, env: one, procs: 2},
 		{what: growthFewLines, leads: 100_000, shards: partitions, lines: 10},
@@ -55,10 +60,16 @@ func growths(full bool) []*grown {
 	return all
 }
 
-// growthEvents is how many events each setting is drained of at most.
+// growthEvents is how many events each setting is drained of at most. Shared out over 256 shards they are not enough to see
+// anything but 256 shards start, so those are also compared over four times as many.
 const growthEvents = 1_000_000
 
-func (g *grown) topic() string { return fmt.Sprintf("growth-%d-%d", g.leads, g.shards) }
+// events is how many events a setting is drained of, when one that says nothing of it is drained of so many.
+func (g *grown) events(once int) int { return once * max(1, g.times) }
+
+func (g *grown) topic(once int) string {
+	return fmt.Sprintf("growth-%d-%d-%d", g.leads, g.shards, g.events(once))
+}
 
 func (b *bench) growth(ctx context.Context) error {
 	events := min(growthEvents, b.opts.events/2)
@@ -70,7 +81,7 @@ func (b *bench) growth(ctx context.Context) error {
 	}
 	b.res.growths, b.res.growthEvents = gs, events
 	for rep, g := range inTurns(b.opts.reps, gs) {
-		r, err := b.newRun(c, g.topic(), events, 1)
+		r, err := b.newRun(c, g.topic(events), g.events(events), 1)
 		if err != nil {
 			return err
 		}
@@ -99,13 +110,13 @@ func (b *bench) growthTopics(ctx context.Context, gs []*grown, events int) ([]st
 	known := map[string]int{}
 	var made []string
 	for _, g := range gs {
-		name := g.topic()
+		name := g.topic(events)
 		if _, ok := known[name]; !ok {
 			if err := createTopic(ctx, b.adm, name, g.shards); err != nil {
 				return nil, err
 			}
 			span := 24 * time.Hour
-			n, err := preload(ctx, b.broker.Addr(), name, g.shards, workload.LoadConfig{Seed: 1, Events: events, Leads: g.leads, Span: span,
+			n, err := preload(ctx, b.broker.Addr(), name, g.shards, workload.LoadConfig{Seed: 1, Events: g.events(events), Leads: g.leads, Span: span,
 				Start: time.Now().Add(-span - time.Minute).UnixMilli()})
 			if err != nil {
 				return nil, err
@@ -148,7 +159,7 @@ func (b *bench) growthTable(w *bytes.Buffer) {
 	if len(b.res.growths) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n## Growth\n\n%d events of %d bytes in each setting, Zipf 1.1, %d shards and as many partitions but where it says otherwise, from an empty state; "+
+	fmt.Fprintf(w, "\n## Growth\n\n%d events of %d bytes, Zipf 1.1, %d shards and as many partitions, but where a setting says otherwise, from an empty state; "+
 		"%d repetitions, interleaved. Each lead's first event costs a new lead: "+
 		"the more leads, the more of them. CPU, memory and events of two processes are those of both. Proportions are those to %s, of CPU per event and of events/s in the second half.\n\n"+
 		"| | leads with events | CPU us per event | second half | events/s | second half | peak MiB | CPU in proportion | rate in proportion |\n"+

@@ -28,7 +28,7 @@ type results struct {
 	hot        []*latency
 	reads      []*reads
 	growths    []*grown
-	// growthEvents is how many events each of growths is about.
+	// growthEvents is how many events growths are about, but for those that say otherwise.
 	growthEvents int
 	alone        []*alone
 	aloneEvents  int // in each run of alone

@@ -158,7 +158,7 @@ func TestTables(t *testing.T) {
 		"| Kafka Streams, exactly once v2 | 10 (10 to 10) | 16 (16 to 16) |  | 1.6",
 		"| 10000 | leadstream | 5.0 (5.0 to 5.0) | 30.0 (30.0 to 30.0) | 1000.0 (1000.0 to 1000.0) | 120 | 50 (50 to 50) |",
 		"| beside : alone | 1.00 (1.00 to 1.00) | 2.00 (2.00 to 2.00) | | |",
-		"500 events of 207 bytes in each setting",
+		"500 events of 207 bytes, Zipf 1.1",
 		"700000 events of 207 bytes about 100000 leads",
 		"| 1 | 2.00 (2.00 to 2.00) | 3.00 (3.00 to 3.00) | 1000 (1000 to 1000) | 800 (800 to 800) |",
 		"| 2 : 1 | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) | 2.00 (2.00 to 2.00) | 2.88 (2.25 to 3.50) |",
