@@ -12,7 +12,8 @@ func (l *Lead) Clone() *Lead {
 }
 
 // Fork returns the next version of l: a copy as Clone's that goes on in the arrays of Recent and Ledger behind what l has
-// of them. Recent is copied before it is changed otherwise: Remember does, OwnRecent is for whoever does it himself. A lead may be forked again only once nobody uses the fork before any more: both would go on in the same place.
+// of them. Recent is copied before it is changed otherwise: Remember does, OwnRecent is for whoever does it himself. A lead
+// may be forked again only once nobody uses the fork before any more: both would go on in the same place.
 func (l *Lead) Fork() *Lead {
 	c := new(Lead)
 	*c = *l
